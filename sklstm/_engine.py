@@ -1,0 +1,401 @@
+"""Compiled programs: (weights, state, rows) in, (results, state) out.
+
+A `Program` owns one Keras model with its variables and the compiled passes over it.
+Compiling costs about a second, so programs outlive fits: the process-wide `POOL`
+lends a program to one user at a time, who loads weights into it and reads them back.
+Nothing of an estimator lives here between two loans.
+
+Every pass walks a batch table (see `_geometry`) in a loop inside the program. The
+number of batches is a run-time value and arrays are padded to a capacity, so that
+folds of different lengths share one compilation; windows are gathered inside the
+loop, so that memory grows with the rows and not with rows times sequence_length.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklstm._geometry import EMPTY, capacity
+from sklstm._kernel import speed_up
+from sklstm._network import StackedLSTM, UserNetwork, state_variables
+from sklstm._tensorflow import keras, tf
+
+Arrays = tuple[np.ndarray, ...]
+LayerStates = tuple[Arrays, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Everything a fit learns, as NumPy arrays.
+
+    Parameters
+    ----------
+    weights : tuple of ndarray
+        In the order of the Keras model's ``weights``.
+    seeds : tuple of ndarray
+        States of the model's seed generators (dropout).
+    slots : tuple of ndarray
+        The optimizer's variables; empty before training.
+    """
+
+    weights: Arrays
+    seeds: Arrays = ()
+    slots: Arrays = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows on the device, padded to a capacity.
+
+    Parameters
+    ----------
+    values : tensor of shape (capacity, n_features)
+    stride : int
+        Rows for each target: 1 for a series, the window length for ready-made windows.
+    targets : tensor of shape (capacity, n_outputs) or None
+    weights : tensor of shape (capacity,) or None
+    """
+
+    values: Any
+    stride: int
+    targets: Any = None
+    weights: Any = None
+
+    @classmethod
+    def of(cls, values, stride=1, targets=None, weights=None) -> Rows:
+        """Pad NumPy arrays and put them on the device."""
+        return cls(
+            _padded(values),
+            stride,
+            None if targets is None else _padded(targets),
+            None if weights is None else _padded(weights),
+        )
+
+
+class Program:
+    """A Keras model and its compiled passes, on loan to one user at a time."""
+
+    def __init__(self, network: StackedLSTM | UserNetwork):
+        self.model = network.build()
+        speed_up(self.model)
+        self.weights = self.model.weights
+        known = {id(variable) for variable in self.weights}
+        self.seeds = [v for v in self.model.variables if id(v) not in known]
+        self.states = state_variables(self.model)
+        self.sequence_length = self.model.inputs[0].shape[1]
+        self.n_outputs = self.model.outputs[0].shape[-1]
+        self.trainers: dict[tuple, Trainer] = {}
+        self._held: Parameters | None = None
+        self._compiled_forward = tf.function(self._forward_pass, jit_compile=True)
+        self._traced_short = tf.function(self._short_pass)
+
+    def load(self, parameters: Parameters) -> None:
+        """Set the model's weights and seeds, unless they are there already."""
+        if self._held is not parameters:
+            _assign(self.weights, parameters.weights)
+            _assign(self.seeds, parameters.seeds)
+            self._held = parameters
+
+    def release(self) -> None:
+        """Forget which parameters are loaded: someone is about to change them."""
+        self._held = None
+
+    def zero_states(self) -> LayerStates:
+        """The state of every recurrent layer before any row."""
+        return tuple(
+            tuple(np.zeros(v.shape, v.dtype) for v in layer) for layer in self.states
+        )
+
+    def trainer(self, loss: Any, optimizer: keras.optimizers.Optimizer) -> Trainer:
+        """The training pass for this loss and optimizer, its learning rate aside."""
+        key = (_loss_key(loss), _optimizer_key(optimizer))
+        if key not in self.trainers:
+            self.trainers[key] = Trainer(self, loss, optimizer)
+        return self.trainers[key]
+
+    def forward(
+        self, rows: Rows, table: np.ndarray, states: LayerStates
+    ) -> tuple[np.ndarray, LayerStates]:
+        """Outputs of shape (K, B, n_outputs) and the states after the last batch."""
+        outputs, after = self._compiled_forward(
+            rows.values, _padded(table), _int32(len(table)), *_flat(states)
+        )
+        return outputs[: len(table)].numpy(), self._nested(after)
+
+    def forward_short(
+        self, rows: Rows, table: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """Outputs of windows of `lengths` rows, each from zero state.
+
+        Both arrays have shape (K, B). At most ``sequence_length - 1`` windows of a
+        series are short, so this pass is traced but not worth compiling.
+        """
+        outputs = self._traced_short(
+            rows.values, _padded(table), _padded(lengths), _int32(len(table))
+        )
+        return outputs[: len(table)].numpy()
+
+    def _forward_pass(self, values, table, n_batches, *states):
+        self._set_states(states)
+        outputs = self._outputs_like(table)
+
+        def body(k, outputs):
+            ends = table[k]  # (B,)
+            before = self._read_states()
+            y_pred = self.model(self._windows(values, ends), training=False)
+            self._keep_empty_lanes(before, ends != EMPTY)
+            return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
+
+        _, outputs = tf.while_loop(lambda k, _: k < n_batches, body, (0, outputs))
+        return outputs.stack(), self._read_states()
+
+    def _short_pass(self, values, table, lengths, n_batches):
+        outputs = self._outputs_like(table)
+        steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
+
+        def body(k, outputs):
+            self._set_states([tf.zeros_like(s) for s in self._read_states()])
+            mask = steps < lengths[k][:, tf.newaxis]  # (B, T)
+            # `call`, since a model's `__call__` warns that its output loses the mask.
+            y_pred = self.model.call(
+                self._windows(values, table[k]), training=False, mask=mask
+            )
+            return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
+
+        _, outputs = tf.while_loop(lambda k, _: k < n_batches, body, (0, outputs))
+        return outputs.stack()
+
+    def _outputs_like(self, table):
+        """Room for the outputs of every entry of a batch table."""
+        n_batches, n_lanes = table.shape
+        shape = (n_lanes, self.n_outputs)
+        return tf.TensorArray(tf.float32, n_batches, element_shape=shape)
+
+    def _windows(self, values, ends):
+        """Windows of shape (B, T, F) that end at rows `ends`, of shape (B,)."""
+        offsets = tf.range(1 - self.sequence_length, 1)  # (T,)
+        indices = tf.maximum(ends[:, tf.newaxis] + offsets, 0)  # (B, T)
+        return tf.gather(values, indices)
+
+    def _read_states(self) -> list:
+        return [tf.convert_to_tensor(v) for layer in self.states for v in layer]
+
+    def _set_states(self, states) -> None:
+        for variable, value in zip(_flat(self.states), states, strict=True):
+            variable.assign(value)
+
+    def _keep_empty_lanes(self, before, live) -> None:
+        """Put the state of lanes without a window back to what it was."""
+        for variable, old in zip(_flat(self.states), before, strict=True):
+            lanes = tf.reshape(live, (-1,) + (1,) * (len(variable.shape) - 1))
+            variable.assign(tf.where(lanes, variable.value, old))
+
+    def _nested(self, flat: Sequence) -> LayerStates:
+        values = iter(value.numpy() for value in flat)
+        return tuple(tuple(next(values) for _ in layer) for layer in self.states)
+
+
+class Trainer:
+    """The compiled training pass of a program for one loss and one optimizer."""
+
+    def __init__(self, program: Program, loss, optimizer):
+        self.program = program
+        self.loss = loss
+        self.optimizer = type(optimizer).from_config(optimizer.get_config())
+        self.optimizer.build(program.model.trainable_variables)
+        self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
+        self._compiled_train = tf.function(self._train_pass, jit_compile=True)
+
+    def start(self, parameters: Parameters, optimizer, metrics) -> None:
+        """Make the program's model ready to train on from `parameters`."""
+        program = self.program
+        program.load(parameters)
+        program.release()
+        _assign(self.optimizer.variables, parameters.slots or self._fresh_slots)
+        if not parameters.slots and not _has_schedule(optimizer):
+            self.optimizer.learning_rate = float(optimizer.learning_rate)
+        program.model.compile(
+            optimizer=self.optimizer, loss=self.loss, metrics=metrics, jit_compile=False
+        )
+        program.model.stop_training = False
+
+    def read(self) -> Parameters:
+        """The parameters as they stand, copied out."""
+        return Parameters(
+            _values(self.program.weights),
+            _values(self.program.seeds),
+            _values(self.optimizer.variables),
+        )
+
+    def write(self, parameters: Parameters) -> None:
+        """Put `parameters` back, the optimizer's variables among them."""
+        _assign(self.program.weights, parameters.weights)
+        _assign(self.program.seeds, parameters.seeds)
+        _assign(self.optimizer.variables, parameters.slots)
+
+    def train(
+        self, rows: Rows, table, first: int, stop: int, states: LayerStates
+    ) -> tuple[float, np.ndarray, LayerStates]:
+        """One pass over batches `first` to `stop` of a device batch table.
+
+        Returns
+        -------
+        loss : float
+            Sum over windows: each batch's loss times its number of windows.
+        outputs : ndarray of shape (stop - first, B, n_outputs)
+            Predictions made on the way.
+        states : LayerStates
+            States after the last batch.
+        """
+        loss, outputs, after = self._compiled_train(
+            rows.values,
+            rows.targets,
+            rows.weights,
+            _int32(rows.stride),
+            table,
+            _int32(first),
+            _int32(stop),
+            *_flat(states),
+        )
+        return float(loss), outputs[first:stop], self.program._nested(after)
+
+    def _train_pass(
+        self, values, targets, weights, stride, table, first, stop, *states
+    ):
+        program, model = self.program, self.program.model
+        program._set_states(states)
+        outputs = program._outputs_like(table)
+
+        def body(k, total, outputs):
+            ends = table[k]  # (B,)
+            live = ends != EMPTY
+            at = tf.maximum(ends, 0) // stride
+            x, y = program._windows(values, ends), tf.gather(targets, at)
+            w = tf.gather(weights, at)
+            before = program._read_states()
+            with tf.GradientTape() as tape:
+                y_pred = model(x, training=True)
+                # Keras leaves masked entries out of a loss's sum and of its count.
+                y_pred._keras_mask = live
+                loss = model.compute_loss(x, y, y_pred, w)
+            trained = model.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, trained), trained)
+            program._keep_empty_lanes(before, live)
+            total += loss * tf.reduce_sum(tf.cast(live, tf.float32))
+            return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32))
+
+        _, total, outputs = tf.while_loop(
+            lambda k, *_: k < stop, body, (first, 0.0, outputs)
+        )
+        return total, outputs.stack(), program._read_states()
+
+    def finish(self) -> None:
+        """What Keras does at the end of training (weights of a moving average)."""
+        self.optimizer.finalize_variable_values(self.program.model.trainable_variables)
+
+
+class ProgramPool:
+    """Idle programs by network, the least recently used dropped first.
+
+    Parameters
+    ----------
+    n_idle : int
+        How many idle programs to keep.
+    """
+
+    def __init__(self, n_idle: int = 32):
+        self.n_idle = n_idle
+        self._idle: OrderedDict[tuple, list[Program]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def borrow(self, network: StackedLSTM | UserNetwork) -> Iterator[Program]:
+        """Lend a program for `network`; a second user meanwhile gets another one."""
+        program = self._take(network.key) or Program(network)
+        yield program  # after an error the program is not taken back
+        self._give_back(network.key, program)
+
+    def clear(self) -> None:
+        """Drop every idle program."""
+        with self._lock:
+            self._idle.clear()
+
+    def _take(self, key: tuple) -> Program | None:
+        with self._lock:
+            programs = self._idle.get(key)
+            if not programs:
+                return None
+            self._idle.move_to_end(key)
+            return programs.pop()
+
+    def _give_back(self, key: tuple, program: Program) -> None:
+        with self._lock:
+            self._idle.setdefault(key, []).append(program)
+            self._idle.move_to_end(key)
+            while sum(map(len, self._idle.values())) > self.n_idle:
+                oldest = next(iter(self._idle))
+                self._idle[oldest].pop(0) if self._idle[oldest] else None
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+
+
+POOL = ProgramPool()
+
+
+def device_table(table: np.ndarray):
+    """A batch table on the device, padded to a capacity of batches."""
+    return _padded(table)
+
+
+def _padded(array: np.ndarray):
+    """A tensor with room for a power of two of entries along the first axis."""
+    dtype = np.int32 if array.dtype.kind == "i" else np.float32
+    padded = np.zeros((capacity(len(array)), *array.shape[1:]), dtype)
+    padded[: len(array)] = array
+    return tf.convert_to_tensor(padded)
+
+
+def _int32(value: int):
+    """A run-time number: a Python int would be compiled into the program."""
+    return tf.constant(value, tf.int32)
+
+
+def _assign(variables: Sequence, values: Sequence) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _values(variables: Sequence) -> Arrays:
+    return tuple(np.array(variable) for variable in variables)
+
+
+def _flat(states: Sequence[Sequence]) -> list:
+    return [value for layer in states for value in layer]
+
+
+def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(optimizer, "_learning_rate", None), schedule)
+
+
+def _optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
+    config = dict(optimizer.get_config(), name=None)
+    if not _has_schedule(optimizer):
+        config["learning_rate"] = None  # a variable: another value, the same program
+    return (type(optimizer), json.dumps(config, sort_keys=True, default=str))
+
+
+def _loss_key(loss: Any) -> Any:
+    """What distinguishes losses; a loss of the user's own is only equal to itself."""
+    if isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith("keras."):
+        config = dict(loss.get_config(), name=None)
+        return (type(loss), json.dumps(config, sort_keys=True, default=str))
+    return loss

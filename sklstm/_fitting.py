@@ -1,0 +1,225 @@
+"""What a fit is made of, and what it leaves: values passed between estimator and engine.
+
+`Recipe` says what to train and how, `Learnt` what came out; both are frozen. Nothing
+here remembers anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklstm._engine import POOL, Parameters, Rows
+from sklstm._geometry import FitPlan
+from sklstm._network import StackedLSTM, UserNetwork, sharing_key
+from sklstm._state import RecurrentState
+from sklstm._streaming import STATELESS_LANES, advance
+from sklstm._tensorflow import keras
+from sklstm._training import TrainingRun, Validation
+from sklstm._windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """A network with the optimizer, loss and metrics to train it with.
+
+    Parameters
+    ----------
+    network : StackedLSTM or UserNetwork
+    weights : tuple of ndarray
+        Initial weights.
+    optimizer : keras.optimizers.Optimizer
+    loss : str, callable or keras.losses.Loss
+    metrics : list or None
+    n_outputs, sequence_length : int
+        Shapes of the network's outputs and windows.
+    """
+
+    network: StackedLSTM | UserNetwork
+    weights: tuple[np.ndarray, ...]
+    optimizer: Any
+    loss: Any
+    metrics: Any
+
+    n_outputs: int
+    sequence_length: int
+
+    @property
+    def batch_size(self) -> int | None:
+        """Number of lanes; None for a stateless network."""
+        return self.network.batch_size
+
+    def initial(self, seed: int) -> Parameters:
+        """Initial weights, with seed generators for dropout seeded from `seed`."""
+        with POOL.borrow(self.network) as program:
+            shapes = [seeds.shape for seeds in program.seeds]
+        rng = np.random.default_rng([seed, 2])
+        seeds = (rng.integers(0, 2**31, shape, dtype=np.uint32) for shape in shapes)
+        return Parameters(self.weights, tuple(seeds))
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Windows with their targets and weights, one for each row of the input."""
+
+    windows: Windows
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def held_out(self, plan: FitPlan) -> Validation | None:
+        """The validation windows of `plan`, in window order."""
+        if not len(plan.held_out):
+            return None
+        at = plan.held_out // self.windows.stride
+        table = plan.held_out_table(STATELESS_LANES)
+        return Validation(table, self.targets[at], self.weights[at])
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What training leaves: parameters, history, and the state it ended in."""
+
+    parameters: Parameters
+    history: dict[str, list[float]]
+    layers: tuple
+    last_output: np.ndarray
+
+
+def train(
+    recipe: Recipe,
+    initial: Parameters,
+    examples: Examples,
+    tables: Iterator[np.ndarray],
+    layers: tuple | None = None,
+    **options,
+) -> Learnt:
+    """Train from `initial` parameters; each epoch starts from the state `layers`.
+
+    `options` are those of `TrainingRun`.
+    """
+    windows = examples.windows
+    rows = Rows.of(windows.rows, windows.stride, examples.targets, examples.weights)
+    with POOL.borrow(recipe.network) as program:
+        trainer = program.trainer(recipe.loss, recipe.optimizer)
+        trainer.start(initial, recipe.optimizer, recipe.metrics)
+        states = program.zero_states() if layers is None else layers
+        options["metrics"] = bool(recipe.metrics)
+        run = TrainingRun(trainer, rows, tables, states, **options)
+        parameters = run.run()
+        return Learnt(parameters, run.history, run.states_after, run.last_output)
+
+
+def walk(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    windows: Windows,
+    state: RecurrentState,
+    **options,
+) -> tuple[np.ndarray, RecurrentState]:
+    """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
+    with POOL.borrow(network) as program:
+        program.load(parameters)
+        return advance(program, windows, state, network.batch_size, **options)
+
+
+def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> RecurrentState:
+    """The state of `network` before any row."""
+    with POOL.borrow(network) as program:
+        layers = program.zero_states()
+    return RecurrentState(layers, np.empty((0, n_features), np.float32))
+
+
+def epoch_tables(plan: FitPlan, shuffle: bool, seed: int) -> Iterator[np.ndarray]:
+    """The batch table of each epoch: the same in order, or each its own permutation."""
+    rng = np.random.default_rng([seed, 3])
+    while True:
+        yield plan.table(rng.permutation(len(plan.trained)) if shuffle else None)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """How the rows of a fit were read, so that predicting on them can repeat it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    digest : bytes
+        Of the rows' content.
+    n_dropped : int
+        Full windows before the first one in the lanes.
+    start_position : int
+        Slot of that one.
+    """
+
+    shape: tuple[int, ...]
+    digest: bytes
+    n_dropped: int
+    start_position: int
+
+    @classmethod
+    def of(cls, X: np.ndarray, plan: FitPlan) -> TrainingRows:
+        """Remember `X` by its content."""
+        return cls(X.shape, _digest(X), plan.n_dropped, plan.start_position)
+
+    def are(self, X: np.ndarray) -> bool:
+        """Whether `X` is what the fit was given."""
+        return X.shape == self.shape and _digest(X) == self.digest
+
+    def in_lanes(self, windows: Windows) -> np.ndarray:
+        """Windows that advance the lanes: the full ones less those dropped."""
+        full = windows.full
+        return full & (np.cumsum(full) > self.n_dropped)
+
+
+def _digest(X: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(X).data, digest_size=16).digest()
+
+
+def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
+    """A recipe for the built-in network, its initial weights drawn from `seed`."""
+    weights = tuple(network.initial_weights(np.random.default_rng([seed, 1])))
+    loss = choices["loss"] or target.default_loss(network.n_outputs)
+    return Recipe(
+        network,
+        weights,
+        choices["optimizer"],
+        loss,
+        choices["metrics"],
+        network.n_outputs,
+        network.sequence_length,
+    )
+
+
+def user_recipe(
+    function: Callable[[dict[str, Any]], keras.Model],
+    meta: dict[str, Any],
+    seed: int,
+    choices: dict[str, Any],
+    target,
+) -> Recipe:
+    """A recipe for the model that `function` builds; if compiled, with its own choices.
+
+    Models of built-in layers alone share compiled programs; others are told apart by
+    a token of their own.
+    """
+    network = UserNetwork(function, tuple(meta.items()), key=())
+    model = network.build(seed)
+    n_outputs = model.outputs[0].shape[-1]
+    key = sharing_key(model) or ("UserNetwork", np.random.SeedSequence().entropy)
+    if model.compiled:
+        config = model.get_compile_config() or {}
+        metrics = keras.saving.deserialize_keras_object(config.get("metrics"))
+        choices = {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
+    return Recipe(
+        UserNetwork(function, network.meta, (*key, meta["batch_size"])),
+        tuple(variable.numpy() for variable in model.weights),
+        choices["optimizer"],
+        choices["loss"] or target.default_loss(n_outputs),
+        choices["metrics"],
+        n_outputs,
+        meta["sequence_length"],
+    )

@@ -1,0 +1,249 @@
+"""From parameters to a Keras model: architecture, initial weights, state variables.
+
+Owns what a network *is*. Knows nothing of training or of estimators.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklstm._tensorflow import keras
+
+
+@dataclass(frozen=True)
+class StackedLSTM:
+    """Description of LSTM layers on top of each other and a dense head.
+
+    Parameters
+    ----------
+    units : tuple of int
+        Units of each LSTM layer.
+    dropout : float
+        Share of each layer's outputs dropped before the next layer.
+    n_outputs : int
+        Width of the head.
+    activation : {"linear", "sigmoid", "softmax"}
+        Activation of the head.
+    sequence_length, n_features : int
+        Shape of a window.
+    batch_size : int or None
+        Number of lanes of a stateful network; None for a stateless one.
+    """
+
+    units: tuple[int, ...]
+    dropout: float
+    n_outputs: int
+    activation: str
+    sequence_length: int
+    n_features: int
+    batch_size: int | None
+
+    @property
+    def key(self) -> tuple:
+        """What distinguishes the compiled programs of this network."""
+        return ("StackedLSTM", self)
+
+    def at_batch_size(self, batch_size: int) -> StackedLSTM:
+        """The same network with another number of lanes."""
+        return replace(self, batch_size=batch_size)
+
+    def build(self) -> keras.Model:
+        """A plain Keras model, with initial weights that do not matter."""
+        with seeded(0):
+            return self._build()
+
+    def _build(self) -> keras.Model:
+        layers = keras.layers
+        shape = (self.batch_size, self.sequence_length, self.n_features)
+        stack: list[Any] = [layers.Input(batch_shape=shape)]
+        for k, units in enumerate(self.units):
+            stack.append(
+                layers.LSTM(
+                    units,
+                    return_sequences=k + 1 < len(self.units),
+                    stateful=self.batch_size is not None,
+                    name=f"lstm_{k + 1}",
+                )
+            )
+            if self.dropout:
+                stack.append(layers.Dropout(self.dropout, seed=0, name=f"dropout_{k + 1}"))
+        stack.append(
+            layers.Dense(self.n_outputs, activation=self.activation, name="head")
+        )
+        return keras.Sequential(stack, name="stateful_lstm")
+
+    def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Keras's default initial weights, drawn from `rng`.
+
+        Glorot-uniform kernels, orthogonal recurrent kernels, zero biases but for the
+        forget gates' ones, in the order of ``build().weights``.
+        """
+        weights, n_inputs = [], self.n_features
+        for units in self.units:
+            weights += [
+                _glorot_uniform(rng, n_inputs, 4 * units),
+                _orthogonal(rng, units, 4 * units),
+                np.repeat(np.float32([0, 1, 0, 0]), units),
+            ]
+            n_inputs = units
+        weights += [
+            _glorot_uniform(rng, n_inputs, self.n_outputs),
+            np.zeros(self.n_outputs, np.float32),
+        ]
+        return weights
+
+
+@dataclass(frozen=True)
+class UserNetwork:
+    """Description of a network that a user's function builds from `meta`.
+
+    Parameters
+    ----------
+    function : callable
+        Takes `meta`, returns a Keras model.
+    meta : tuple of (name, value)
+        What the function is told, `batch_size` among it.
+    key : tuple
+        What distinguishes the compiled programs of this network.
+    """
+
+    function: Callable[[dict[str, Any]], keras.Model]
+    meta: tuple[tuple[str, Any], ...]
+    key: tuple
+
+    @property
+    def batch_size(self) -> int | None:
+        """Number of lanes of a stateful network; None for a stateless one."""
+        return dict(self.meta)["batch_size"]
+
+    def at_batch_size(self, batch_size: int) -> UserNetwork:
+        """The same network with another number of lanes."""
+        meta = {**dict(self.meta), "batch_size": batch_size, "stateful": True}
+        return replace(self, meta=tuple(meta.items()), key=(*self.key, batch_size))
+
+    def build(self, seed: int = 0) -> keras.Model:
+        """What the function returns, its shapes checked against `meta`."""
+        meta = dict(self.meta)
+        with seeded(seed):
+            model = self.function(meta)
+        check_model(model, meta)
+        return model
+
+
+def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
+    """Raise ValueError unless `model` takes the windows and gives the outputs of `meta`."""
+    expected = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "The model function must return a built Keras model with one input and one"
+            f" output, starting for example with keras.Input(batch_shape={expected})."
+        )
+    got = tuple(model.inputs[0].shape)
+    fits = len(got) == 3 and all(
+        g is None or e is None or g == e for g, e in zip(got, expected, strict=True)
+    )
+    if meta["stateful"]:
+        fits = fits and got[0] == expected[0]
+    if not fits:
+        raise ValueError(
+            f"The model function returned a model for inputs of shape {got}, but"
+            f" meta asks for (batch_size, sequence_length, n_features) = {expected}."
+            " Start the model with keras.Input(batch_shape=(meta['batch_size'],"
+            " meta['sequence_length'], meta['n_features_in_']))."
+        )
+    if len(model.outputs[0].shape) != 2:
+        raise ValueError(
+            "The model function must return a model with outputs of shape (batch_size,"
+            f" n_outputs), one row for each window; got {tuple(model.outputs[0].shape)}."
+            " The last recurrent layer probably needs return_sequences=False."
+        )
+    if meta["stateful"] and not recurrent_layers(model):
+        raise ValueError(
+            "stateful=True, but the model function returned a model without a stateful"
+            " recurrent layer. Pass stateful=meta['stateful'] to its recurrent layers."
+        )
+
+
+def recurrent_layers(model: keras.Model) -> list:
+    """Layers of `model` that hold state from batch to batch."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.RNN | keras.layers.ConvLSTM2D)
+        and layer.stateful
+    ]
+
+
+def state_variables(model: keras.Model) -> list[list]:
+    """State variables of each stateful recurrent layer, flat within the layer."""
+    return [keras.tree.flatten(layer.states) for layer in recurrent_layers(model)]
+
+
+def sharing_key(model: keras.Model) -> tuple | None:
+    """A key equal for models whose graphs are equal, or None where none can be had.
+
+    Built-in layers tell all about themselves in their configuration; layers of the
+    user's own and `Lambda` may not.
+    """
+    for layer in model._flatten_layers():
+        own = not type(layer).__module__.startswith("keras.")
+        if own or isinstance(layer, keras.layers.Lambda):
+            return None
+    names = {layer.name for layer in model._flatten_layers()}
+    numbered = {name: f"#{k}" for k, name in enumerate(_in_order(model, names))}
+    config = _without_names(keras.saving.serialize_keras_object(model), numbered)
+    return ("UserNetwork", json.dumps(config, sort_keys=True, default=str))
+
+
+def _in_order(model, names: set[str]) -> list[str]:
+    ordered = dict.fromkeys(layer.name for layer in model._flatten_layers())
+    return [name for name in ordered if name in names]
+
+
+def _without_names(config: Any, numbered: dict[str, str]) -> Any:
+    """`config` with automatic names numbered, and what does not shape the graph gone."""
+    if isinstance(config, dict):
+        left_out = ("seed", "build_config", "compile_config")
+        return {
+            key: _without_names(value, numbered)
+            for key, value in config.items()
+            if key not in left_out
+        }
+    if isinstance(config, list | tuple):
+        return [_without_names(value, numbered) for value in config]
+    if isinstance(config, str):
+        return numbered.get(config, config)
+    return config
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python's and NumPy's global generators for a while, then put them back.
+
+    Keras draws the seeds of its initialisers from Python's.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+def _glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
+    limit = np.sqrt(6.0 / (n_in + n_out))
+    return rng.uniform(-limit, limit, (n_in, n_out)).astype(np.float32)
+
+
+def _orthogonal(rng: np.random.Generator, n_rows: int, n_columns: int) -> np.ndarray:
+    q, r = np.linalg.qr(rng.standard_normal((n_columns, n_rows)))
+    return (q * np.sign(np.diag(r))).T.astype(np.float32)  # (n_rows, n_columns)

@@ -1,0 +1,146 @@
+"""The one door to scikeras, and what it gets wrong today mended.
+
+scikeras 0.13.0 is its last release. From it come the conventions and the machinery
+of routed parameters (``optimizer__learning_rate`` and so on) and of ``model=`` a
+function given ``meta``. Its own fitting, validation and tags are replaced: it deletes
+rows of zero weight, misses feature counts, and predates scikit-learn's tags.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
+from sklstm._validation import check_keywords
+
+from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
+from scikeras.utils import loss_name as _loss_name  # isort: skip
+from scikeras.wrappers import BaseWrapper  # isort: skip
+
+if "__sklearn_tags__" not in vars(BaseWrapper):
+    # It still defines `_more_tags`, which scikit-learn >= 1.6 accepts only beside this.
+    BaseWrapper.__sklearn_tags__ = BaseEstimator.__sklearn_tags__
+
+ROUTED_PREFIXES = ("optimizer", "loss", "metrics", "callbacks", "model")
+
+
+class RoutedParameters(BaseWrapper):
+    """scikeras's wrapper, cut down to its parameter conventions."""
+
+    _routing_prefixes = set(ROUTED_PREFIXES)
+
+    @classmethod
+    def _signature_names(cls) -> list[str]:
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return [p.name for p in parameters if p.kind != p.VAR_KEYWORD][1:]
+
+    def _assign_routed(self, routed: dict[str, Any]) -> None:
+        """Assign keywords such as ``optimizer__learning_rate``; refuse unknown ones."""
+        check_keywords(
+            type(self).__name__, routed, self._signature_names(), ROUTED_PREFIXES
+        )
+        vars(self).update(routed)
+
+    def _get_param_names(self) -> list[str]:
+        routed = [name for name in vars(self) if self._is_routed(name)]
+        return sorted(self._signature_names() + routed)
+
+    @staticmethod
+    def _is_routed(name: str) -> bool:
+        prefix, separator, rest = name.partition("__")
+        return bool(separator and rest and prefix in ROUTED_PREFIXES)
+
+    def set_params(self, **params):
+        """Set parameters, routed ones such as ``optimizer__learning_rate`` included.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameter names and values.
+
+        Returns
+        -------
+        self
+        """
+        routed = {name: params.pop(name) for name in list(params) if "__" in name}
+        self._assign_routed(routed)
+        return BaseEstimator.set_params(self, **params)
+
+    __repr__ = BaseEstimator.__repr__
+    __sklearn_tags__ = BaseEstimator.__sklearn_tags__
+
+    def _more_tags(self):
+        raise NotImplementedError("scikit-learn reads __sklearn_tags__")
+
+    def _compile_arguments(self) -> dict[str, Any]:
+        """Optimizer, loss and metrics as Keras objects, routed parameters applied."""
+        arguments = self._get_compile_kwargs()
+        optimizer = arguments["optimizer"]
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise TypeError(
+                "optimizer must be the name of a Keras optimizer, a class or an"
+                f" instance of one; got {self.optimizer!r}."
+            )
+        return {name: arguments[name] for name in ("optimizer", "loss", "metrics")}
+
+    def _instantiate_callbacks(self) -> list:
+        """The callbacks as one flat list; classes are instantiated."""
+        self._initialize_callbacks()
+        callbacks, unpacked = self._fit_callbacks, []
+        del self._fit_callbacks, self._predict_callbacks
+        for callback in callbacks:
+            unpacked.extend(callback if isinstance(callback, list) else [callback])
+        return unpacked
+
+    def _model_function(self) -> Callable[[dict[str, Any]], keras.Model]:
+        """The user's ``model=`` function with its routed arguments, awaiting `meta`."""
+        function = self._check_model_function()
+        arguments = route_params(
+            self.get_params(), destination="model", pass_filter=(), strict=True
+        )
+        everything = accepts_kwargs(function)
+        if everything or has_param(function, "compile_kwargs"):
+            arguments["compile_kwargs"] = self._compile_arguments()
+        if everything or has_param(function, "params"):
+            arguments["params"] = self.get_params()
+        tell_meta = everything or has_param(function, "meta")
+        return functools.partial(_call_model_function, function, arguments, tell_meta)
+
+    def _check_model_function(self) -> Callable[..., keras.Model]:
+        if isinstance(self.model, keras.Model) or not callable(self.model):
+            raise TypeError(
+                "model must be None or a function that is given `meta` and returns a"
+                f" keras.Model; got {self.model!r} of type {type(self.model).__name__}."
+                " A model that is already built has its batch size frozen in: pass the"
+                " function that builds it."
+            )
+        return self.model
+
+
+def loss_name(loss: Any) -> str:
+    """Snake-case name of a loss given as a name, a class, an object or a function."""
+    try:
+        return _loss_name(loss)
+    except (TypeError, ValueError):
+        return _name(loss)
+
+
+def _call_model_function(function, arguments, tell_meta, meta) -> keras.Model:
+    model = function(**arguments, **({"meta": meta} if tell_meta else {}))
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"model={_name(function)} must return a keras.Model, but it returned"
+            f" {model!r} of type {type(model).__name__}."
+        )
+    return model
+
+
+def _name(function: Callable) -> str:
+    if isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", repr(function))

@@ -1,0 +1,96 @@
+"""What a stateful network remembers between two calls: plain NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentState:
+    """State of every recurrent layer, with the rows and the count that go with it.
+
+    A value: its arrays are read-only, and whoever advances it makes a new one.
+
+    Parameters
+    ----------
+    layers : tuple of tuple of ndarray of shape (batch_size, units)
+        For each recurrent layer its state arrays: ``(h, c)`` for an LSTM, ``(h,)``
+        for a GRU. Empty for a stateless network.
+    context : ndarray of shape (n_context, n_features)
+        The last rows seen, at most ``sequence_length - 1`` of them, which the next
+        windows reach back into.
+    position : int
+        Windows the lanes have taken since the last reset: the next one goes to lane
+        ``position % batch_size``.
+    last_output : ndarray of shape (n_outputs,) or None
+        Network output for the last row seen; None right after a reset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> state = RecurrentState(((np.ones((2, 3)), np.zeros((2, 3))),), np.ones((0, 1)))
+    >>> state.shapes
+    (((2, 3), (2, 3)),)
+    """
+
+    layers: tuple[tuple[np.ndarray, ...], ...]
+    context: np.ndarray
+    position: int = 0
+    last_output: np.ndarray | None = None
+
+    def __post_init__(self):
+        layers = tuple(tuple(map(_frozen, arrays)) for arrays in self.layers)
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "context", _frozen(self.context))
+        if self.last_output is not None:
+            object.__setattr__(self, "last_output", _frozen(self.last_output))
+
+    @property
+    def h(self) -> tuple[np.ndarray, ...]:
+        """Hidden state of each layer, of shape (batch_size, units)."""
+        return tuple(arrays[0] for arrays in self.layers)
+
+    @property
+    def c(self) -> tuple[np.ndarray, ...]:
+        """Cell state of each layer that has one, of shape (batch_size, units)."""
+        return tuple(arrays[1] for arrays in self.layers if len(arrays) > 1)
+
+    @property
+    def shapes(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Shapes of the layers' arrays."""
+        return tuple(tuple(a.shape for a in arrays) for arrays in self.layers)
+
+    def reset(self) -> RecurrentState:
+        """The state before any row: zeros, no context, position 0."""
+        zeros = tuple(tuple(np.zeros_like(a) for a in arrays) for arrays in self.layers)
+        return RecurrentState(zeros, self.context[:0])
+
+    def replace(self, **changes) -> RecurrentState:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def check_fits(self, other: RecurrentState) -> None:
+        """Raise ValueError unless `other` could take the place of this state."""
+        if other.shapes != self.shapes:
+            raise ValueError(
+                f"The state has layers of shapes {other.shapes}, but this estimator's"
+                f" have {self.shapes}: (batch_size, units) each. Pass a state from"
+                " get_states() of an estimator with the same units and batch_size."
+            )
+        n_features = self.context.shape[1]
+        if other.context.ndim != 2 or other.context.shape[1] != n_features:
+            raise ValueError(
+                f"The state has a context of shape {other.context.shape}, but this"
+                f" estimator was fitted on rows of {n_features} feature(s)."
+            )
+
+
+def _frozen(array) -> np.ndarray:
+    """A read-only array that nobody else can write to."""
+    if isinstance(array, np.ndarray) and not array.flags.writeable and array.base is None:
+        return array
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

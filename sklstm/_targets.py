@@ -1,0 +1,138 @@
+"""Between the user's y and the network's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklstm._scikeras import loss_name
+
+
+@dataclass(frozen=True, eq=False)
+class ContinuousTarget:
+    """One or several numbers for each row.
+
+    Parameters
+    ----------
+    n_outputs : int
+    is_1d : bool
+        Whether y came, and predictions go, with shape (n_rows,).
+    dtype : dtype
+        Dtype of predictions: the target's own if it was floating, else float64.
+    """
+
+    n_outputs: int
+    is_1d: bool
+    dtype: np.dtype
+
+    activation = "linear"
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What a model function is told about the target."""
+        return {"n_outputs_": self.n_outputs}
+
+    def default_loss(self, n_outputs: int) -> str:
+        """Mean squared error."""
+        return "mse"
+
+    def why_not_a_row(self, n_features: int) -> str:
+        """Why a prediction cannot be a row of X, or an empty string where it can."""
+        if self.n_outputs == n_features:
+            return ""
+        return f"it has {self.n_outputs} value(s), a row has {n_features} feature(s)"
+
+    @classmethod
+    def of(cls, y: np.ndarray) -> ContinuousTarget:
+        """The target that y of shape (n,) or (n, n_outputs) is an example of."""
+        dtype = y.dtype if y.dtype.kind == "f" else np.dtype(np.float64)
+        return cls(1 if y.ndim == 1 else y.shape[1], y.ndim == 1, dtype)
+
+    def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
+        """Network targets of shape (n, n_outputs)."""
+        if n_outputs != self.n_outputs:
+            raise ValueError(
+                f"The model gives {n_outputs} output(s) for each window, but y has"
+                f" {self.n_outputs}. Build its last layer with meta['n_outputs_'] units."
+            )
+        return np.asarray(y, np.float32).reshape(len(y), -1)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Predictions in the shape of y."""
+        predictions = outputs.astype(self.dtype)
+        return predictions[:, 0] if self.is_1d else predictions
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTarget:
+    """One of several classes for each row.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    loss : object or None
+        The loss as the user gave it; a categorical one asks for one output a class.
+    """
+
+    classes: np.ndarray
+    loss: Any = None
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the head: one output for two classes, else one for each."""
+        named = "" if self.loss is None else loss_name(self.loss)
+        return 1 if len(self.classes) == 2 and "categorical" not in named else len(self.classes)
+
+    @property
+    def activation(self) -> str:
+        """Activation of the head, by its width and whether the loss takes logits."""
+        if getattr(self.loss, "from_logits", False):
+            return "linear"
+        return "sigmoid" if self.n_outputs == 1 else "softmax"
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What a model function is told about the target."""
+        return {
+            "n_outputs_": self.n_outputs,
+            "n_classes_": len(self.classes),
+            "classes_": self.classes,
+        }
+
+    def default_loss(self, n_outputs: int) -> str:
+        """The cross-entropy that fits a head of that width."""
+        if n_outputs == 1:
+            return "binary_crossentropy"
+        return "sparse_categorical_crossentropy"
+
+    def why_not_a_row(self, n_features: int) -> str:
+        """Why a label cannot be a row of X, or an empty string where it can."""
+        if self.classes.dtype.kind not in "biuf":
+            return "labels are not numbers"
+        return "" if n_features == 1 else f"it is one label, a row has {n_features} features"
+
+    def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
+        """Class indices of shape (n, 1), or one-hot rows where the loss wants them."""
+        n_classes = len(self.classes)
+        if n_outputs != n_classes and (n_outputs, n_classes) != (1, 2):
+            raise ValueError(
+                f"The model gives {n_outputs} output(s) for each window, but y has"
+                f" {n_classes} classes. Build its last layer with meta['n_outputs_']"
+                " units."
+            )
+        indices = np.searchsorted(self.classes, y)
+        if n_outputs > 1 and "sparse" not in loss_name(loss):
+            return np.eye(n_classes, dtype=np.float32)[indices]
+        return indices.astype(np.float32)[:, np.newaxis]
+
+    def probabilities(self, outputs: np.ndarray, from_logits: bool) -> np.ndarray:
+        """Class probabilities of shape (n, n_classes), rows summing to one."""
+        outputs = outputs.astype(np.float64)
+        if outputs.shape[1] == 1:
+            positive = 1 / (1 + np.exp(-outputs)) if from_logits else outputs
+            return np.hstack([1 - positive, positive])
+        if from_logits:
+            outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return outputs / outputs.sum(axis=1, keepdims=True)

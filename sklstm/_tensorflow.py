@@ -1,0 +1,75 @@
+"""The one door to TensorFlow and Keras: imports them quietly.
+
+TensorFlow announces its CPU features and the absence of a GPU on stderr while it is
+imported, some of it before its log level is read. Those lines are held back here,
+unless the user's own environment sets a log level; the environment is left as it was
+found, and whatever else is written to stderr meanwhile is passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} |\d{4}-\d\d-\d\d .*: [IWE] )")
+
+
+@contextmanager
+def _environment(**defaults: str) -> Iterator[None]:
+    """Environment variables for a while, where the user has not set them."""
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _stderr_without_chatter() -> Iterator[None]:
+    """Hold back TensorFlow's start-up lines; C++ writes them to file descriptor 2."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if not _CHATTER.match(line):
+                    os.write(2, line)
+
+
+def _import_quietly():
+    with _environment(KERAS_BACKEND="tensorflow"):
+        if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+            return _import()
+        with _environment(TF_CPP_MIN_LOG_LEVEL="3"), _stderr_without_chatter():
+            return _import()
+
+
+def _import():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()  # starts the devices, which announce themselves
+    return tf, keras
+
+
+tf, keras = _import_quietly()
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "sklstm runs on Keras's TensorFlow backend, but Keras was started with"
+        f" {keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow (or unset it)"
+        " before Keras is first imported."
+    )

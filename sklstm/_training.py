@@ -1,0 +1,251 @@
+"""The epoch loop: resets, callbacks, validation, progress, history.
+
+Owns the order of events in training. The arithmetic is the engine's; what the rows
+mean is the estimator's.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from sklstm._engine import LayerStates, Parameters, Rows, Trainer, device_table
+from sklstm._geometry import EMPTY, read_from_lanes
+from sklstm._tensorflow import keras, tf
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Windows held out: their batch table, and targets and weights in window order."""
+
+    table: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(eq=False)
+class TrainingRun:
+    """One fit's passes over the data.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Started on the initial parameters.
+    rows : Rows
+        With targets and weights.
+    tables : iterator of ndarray of shape (n_batches, batch_size)
+        The batch table of each epoch.
+    states : LayerStates
+        State that each epoch starts from.
+    epochs : int
+    callbacks : list of keras.callbacks.Callback
+    validation : Validation or None
+    metrics : bool
+        Whether the model was compiled with metrics.
+    verbose : int
+        Above 0 shows a progress bar.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        Loss and metrics of each epoch.
+    states_after : LayerStates
+        State after the last batch trained on.
+    last_output : ndarray of shape (n_outputs,)
+        What the network put out for the last window trained on.
+    """
+
+    trainer: Trainer
+    rows: Rows
+    tables: Iterator[np.ndarray]
+    states: LayerStates
+    epochs: int = 1
+    callbacks: list = field(default_factory=list)
+    validation: Validation | None = None
+    metrics: bool = False
+    verbose: int = 0
+
+    def __post_init__(self):
+        self.history: dict[str, list[float]] = {}
+        self.states_after = self.states
+        self.last_output: np.ndarray | None = None
+        self._model = self.trainer.program.model
+        self._before_epoch: Parameters | None = None
+        self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
+        self._slices = _Slices(1 if self._call_batch_hooks else None)
+
+    def run(self) -> Parameters:
+        """Train for all epochs and return what was learnt.
+
+        Raises
+        ------
+        ValueError
+            Where the loss is no longer a finite number.
+        KeyboardInterrupt
+            Where the user interrupts before the first whole epoch.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where the user interrupts later: the last whole epoch stands.
+        """
+        hooks = keras.callbacks.CallbackList(
+            self.callbacks, model=self._model, epochs=self.epochs, verbose=self.verbose
+        )
+        try:
+            hooks.on_train_begin()
+            self._run_epochs(hooks)
+            hooks.on_train_end({name: v[-1] for name, v in self.history.items()})
+            self.trainer.finish()
+        except KeyboardInterrupt:
+            self._keep_last_whole_epoch()
+        finally:
+            for callback in hooks.callbacks:
+                callback.set_model(None)  # the model goes back to the pool
+        return self.trainer.read()
+
+    def _run_epochs(self, hooks) -> None:
+        with _progress_bar(self.epochs, self.verbose) as bar:
+            for epoch in range(self.epochs):
+                bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
+                hooks.on_epoch_begin(epoch)
+                logs = self._run_epoch(next(self.tables), epoch, hooks, bar)
+                for name, value in logs.items():
+                    self.history.setdefault(name, []).append(value)
+                self._before_epoch = None
+                hooks.on_epoch_end(epoch, logs)
+                shown = {name: f"{value:.4g}" for name, value in logs.items()}
+                bar.set_postfix(shown, refresh=epoch + 1 == self.epochs)
+                if self._model.stop_training:
+                    break
+
+    def _run_epoch(self, table: np.ndarray, epoch: int, hooks, bar) -> dict[str, float]:
+        """One pass over the batches in order, from the starting state."""
+        on_device, states = device_table(table), self.states
+        total, n_seen, logs = 0.0, 0, {}
+        self._model.reset_metrics()
+        for first, stop in self._slices.over(len(table)):
+            if self._call_batch_hooks:
+                hooks.on_train_batch_begin(first)
+            if stop - first < len(table) and self._before_epoch is None:
+                self._before_epoch = self.trainer.read()
+            loss, outputs, states = self.trainer.train(
+                self.rows, on_device, first, stop, states
+            )
+            part = table[first:stop]
+            total, n_seen = total + loss, n_seen + int(np.count_nonzero(part != EMPTY))
+            logs = {"loss": total / n_seen}
+            if self.metrics:
+                logs |= self._training_metrics(part, outputs.numpy())
+            if self._call_batch_hooks:
+                hooks.on_train_batch_end(first, dict(logs))
+            bar.update((stop - first) / len(table))
+            if self._model.stop_training:
+                break
+        self._check_finite(logs["loss"], epoch)
+        self.states_after = states
+        self.last_output = read_from_lanes(outputs.numpy(), part)[-1]
+        return logs | self._validate(states)
+
+    def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
+        """Metrics over the windows so far, from the predictions made on the way."""
+        at = part[part != EMPTY] // self.rows.stride
+        y = tf.gather(self.rows.targets, at)
+        w = tf.gather(self.rows.weights, at)
+        return self._update_metrics(y, read_from_lanes(outputs, part), w)
+
+    def _validate(self, states: LayerStates) -> dict[str, float]:
+        """Loss and metrics on the held-out windows, continuing from `states`."""
+        held_out = self.validation
+        if held_out is None:
+            return {}
+        outputs, _ = self.trainer.program.forward(self.rows, held_out.table, states)
+        y_pred = tf.constant(read_from_lanes(outputs, held_out.table))
+        y, w = tf.constant(held_out.targets), tf.constant(held_out.weights)
+        loss = self._model.compute_loss(None, y, y_pred, w, training=False)
+        logs = {"val_loss": float(loss)}
+        if self.metrics:
+            self._model.reset_metrics()
+            metrics = self._update_metrics(y, y_pred, w)
+            logs |= {f"val_{name}": value for name, value in metrics.items()}
+        return logs
+
+    def _update_metrics(self, y, y_pred, w) -> dict[str, float]:
+        logs = self._model.compute_metrics(None, y, tf.convert_to_tensor(y_pred), w)
+        return {name: float(value) for name, value in logs.items() if name != "loss"}
+
+    def _check_finite(self, loss: float, epoch: int) -> None:
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"The loss became {loss} in epoch {epoch + 1} of {self.epochs}, so"
+                " training stopped and the estimator was left as it was. Scale X and y"
+                " (for example with StandardScaler), lower optimizer__learning_rate, or"
+                " set optimizer__clipnorm=1.0."
+            )
+
+    def _keep_last_whole_epoch(self) -> None:
+        n_whole = len(self.history.get("loss", ()))
+        if not n_whole:
+            raise KeyboardInterrupt
+        if self._before_epoch is not None:
+            self.trainer.write(self._before_epoch)
+        warnings.warn(
+            f"Training was interrupted after {n_whole} of {self.epochs} epochs; the"
+            " estimator is fitted as the last whole epoch left it.",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+
+
+class _Slices:
+    """How many batches one call of the compiled pass takes.
+
+    A call cannot be interrupted, so it should take about a second: long epochs run in
+    slices, which changes nothing in the result.
+    """
+
+    def __init__(self, fixed_size: int | None):
+        self._is_fixed = fixed_size is not None
+        self._size = fixed_size or 64
+
+    def over(self, n_batches: int) -> Iterator[tuple[int, int]]:
+        """The first and one past the last batch of each slice."""
+        first = 0
+        while first < n_batches:
+            stop, started = min(first + self._size, n_batches), time.perf_counter()
+            yield first, stop
+            first = stop
+            if not self._is_fixed:
+                self._adapt(time.perf_counter() - started)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds < 0.3:
+            self._size *= 4
+        elif seconds > 2.0:
+            self._size = max(1, self._size // 2)
+
+
+def _has_batch_hooks(callback) -> bool:
+    """Whether a callback listens to batches, which costs one call for each."""
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return callback.save_freq != "epoch"
+    hooks = ("batch_begin", "batch_end", "train_batch_begin", "train_batch_end")
+    return any(
+        getattr(getattr(callback, f"on_{hook}"), "__func__", None)
+        is not getattr(keras.callbacks.Callback, f"on_{hook}")
+        for hook in hooks
+    )
+
+
+def _progress_bar(epochs: int, verbose: int) -> tqdm:
+    return tqdm(
+        total=epochs,
+        disable=verbose < 1,
+        bar_format="{desc} |{bar:20}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}",
+        mininterval=0.2,
+    )

@@ -1,0 +1,145 @@
+"""Checks of parameters and arrays, and the texts of their errors. NumPy only."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def check_positive_int(name: str, value: Any) -> int:
+    """`value` as an int, or an error unless it is a whole number above zero."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_):
+        if value >= 1:
+            return int(value)
+        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+    raise TypeError(
+        f"{name} must be a positive integer, got {value!r} of type"
+        f" {type(value).__name__}."
+    )
+
+
+def check_units(units: Any) -> tuple[int, ...]:
+    """Units of each LSTM layer, from an int or a sequence of ints."""
+    if isinstance(units, numbers.Integral):
+        return (check_positive_int("units", units),)
+    if isinstance(units, str) or not isinstance(units, Iterable):
+        raise TypeError(
+            "units must be a positive integer or a sequence of them, one for each LSTM"
+            f" layer; got {units!r} of type {type(units).__name__}."
+        )
+    sizes = tuple(check_positive_int("units", size) for size in units)
+    if not sizes:
+        raise ValueError("units must name at least one LSTM layer, got none.")
+    return sizes
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """`value` as a float in [0, 1)."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{name} must be a number from 0 up to, but not including, 1; got"
+            f" {value!r} of type {type(value).__name__}."
+        )
+    if not 0 <= value < 1:
+        raise ValueError(
+            f"{name} must be from 0 up to, but not including, 1; got {value!r}."
+        )
+    return float(value)
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """`value` as a bool; other types are refused rather than guessed at."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{name} must be True or False, got {value!r} of type"
+            f" {type(value).__name__}."
+        )
+    return bool(value)
+
+
+def check_keywords(
+    owner: str, given: Iterable[str], valid: Iterable[str], prefixes: Iterable[str]
+) -> None:
+    """Raise TypeError for a keyword that is neither a parameter nor routed to one."""
+    prefixes = tuple(prefixes)
+    for keyword in given:
+        prefix, routed, rest = keyword.partition("__")
+        if routed and prefix in prefixes and rest:
+            continue
+        if routed:
+            near = difflib.get_close_matches(prefix, prefixes, n=1, cutoff=0.5)
+            nearest = f"{near[0]}__{rest}" if near else ""
+        else:
+            near = difflib.get_close_matches(keyword, tuple(valid), n=1, cutoff=0.0)
+            nearest = near[0] if near else ""
+        hint = f" Did you mean {nearest!r}?" if nearest else ""
+        raise TypeError(
+            f"{owner}() got an unexpected keyword argument {keyword!r}.{hint}"
+            f" Routed parameters start with one of {', '.join(p + '__' for p in prefixes)}."
+        )
+
+
+def check_enough_rows(n_rows: int, sequence_length: int) -> None:
+    """Raise ValueError where not even one window fits."""
+    if n_rows < sequence_length:
+        raise ValueError(
+            f"There are {n_rows} row(s) to train on, so n_samples={n_rows}, but one"
+            f" window of sequence_length={sequence_length} needs at least"
+            f" {sequence_length}. Pass more rows or a shorter sequence_length."
+        )
+
+
+def check_enough_windows(
+    n_windows: int, batch_size: int, sequence_length: int
+) -> None:
+    """Raise ValueError where the windows do not fill one batch."""
+    if n_windows < batch_size:
+        raise ValueError(
+            f"There are {n_windows} window(s) of sequence_length={sequence_length} to"
+            f" train on, fewer than batch_size={batch_size}. The smallest input that"
+            f" would do is {batch_size + sequence_length - 1} rows to train on; or use a"
+            " smaller batch_size, or drop_remainder=False."
+        )
+
+
+def check_windows(X: np.ndarray) -> np.ndarray:
+    """Number of rows each 3-D window holds; leading NaN rows are rows it lacks.
+
+    Returns
+    -------
+    lengths : ndarray of shape (n_windows,)
+    """
+    if X.shape[1] == 0 or X.shape[2] == 0:
+        raise ValueError(
+            "X as ready-made windows must have shape (n_windows, sequence_length,"
+            f" n_features) with at least one step and one feature; got {X.shape}."
+        )
+    missing = np.isnan(X).all(axis=2)  # (W, T)
+    leading = np.logical_and.accumulate(missing, axis=1)
+    lengths = X.shape[1] - leading.sum(axis=1)
+    n_nan = int(np.isnan(X[~leading]).sum())
+    if n_nan:
+        raise ValueError(
+            f"X contains NaN in {n_nan} place(s). Only whole leading steps of a window"
+            " may be NaN, for rows from before the series began. Fill or drop the rest,"
+            " for example with sklearn.impute.SimpleImputer before windowing."
+        )
+    if not lengths.all():
+        raise ValueError(
+            f"X contains NaN only in {int((lengths == 0).sum())} of its windows: each"
+            " window needs at least its last row."
+        )
+    return lengths
+
+
+def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:
+    """Raise ValueError where no window trained on has any weight."""
+    if not weights[trained].any():
+        raise ValueError(
+            f"sample_weight is zero for all {len(trained)} windows to train on, so there"
+            " is nothing to learn from. Give at least one row a weight above zero."
+        )
