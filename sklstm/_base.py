@@ -55,10 +55,12 @@ class _Untrained:
 
     def then(self, more: _Untrained) -> _Untrained:
         """These rows and those after them."""
-        ours = self.X, self.targets, self.weights
-        theirs = more.X, more.targets, more.weights
-        joined = map(np.concatenate, zip(ours, theirs, strict=True))
-        return _Untrained(*joined, before=self.before)
+        return _Untrained(
+            np.concatenate([self.X, more.X]),
+            np.concatenate([self.targets, more.targets]),
+            np.concatenate([self.weights, more.weights]),
+            self.before,
+        )
 
     def since(self, n: int, before: RecurrentState) -> _Untrained:
         """The rows after the first `n`, which left the state `before`."""
@@ -71,6 +73,9 @@ class BaseStatefulLSTM(InputChecks):
     A subclass says how targets are encoded and decoded: ``_learn_target(y, loss)``,
     ``_weigh_rows(y, sample_weight)`` and ``_decode(outputs)``.
     """
+
+    _training_rows: TrainingRows | None
+    _waiting: tuple[_Untrained, RecurrentState] | None
 
     # --- fitting --------------------------------------------------------------------
 
@@ -116,7 +121,8 @@ class BaseStatefulLSTM(InputChecks):
             recipe, target = self._make_recipe(X, y, seed)
             windows = Windows.of(X, X[:0], recipe.sequence_length)
             plan = self._plan(windows)
-            examples = Examples(windows, *self._encode(recipe, target, X, y, sample_weight))
+            encoded = self._encode(recipe, target, X, y, sample_weight)
+            examples = Examples(windows, *encoded)
             check_weights(examples.weights, plan.trained // windows.stride)
             initial = self._initial_parameters(recipe, seed)
             if self.verbose:
@@ -136,7 +142,9 @@ class BaseStatefulLSTM(InputChecks):
             self._keep_history(learnt.history, extend=self.warm_start)
             self.n_windows_, self.n_dropped_rows_ = len(plan.trained), plan.n_dropped
             self._training_rows, self._waiting = TrainingRows.of(X, plan), None
-            self.state_ = self._replay(windows, answer_apart=False)[1]
+            _, self.state_ = self._replay(
+                self._training_rows, windows, answer_apart=False
+            )
             self._seeded_state = self.state_
         return self
 
@@ -147,8 +155,10 @@ class BaseStatefulLSTM(InputChecks):
             X, y = self._check_training_input(X, y, reset=is_first)
             if is_first:
                 self._start_empty(X, y)
-            encoded = self._encode(self._recipe, self._target, X, y, sample_weight)
-            rows = _Untrained(X, *encoded, before=self.state_)
+            targets, weights = self._encode(
+                self._recipe, self._target, X, y, sample_weight
+            )
+            rows = _Untrained(X, targets, weights, self.state_)
             if self._waiting is not None and self._waiting[1] is self.state_:
                 rows = self._waiting[0].then(rows)
             rows = self._train_whole_batches(rows)
@@ -178,6 +188,7 @@ class BaseStatefulLSTM(InputChecks):
             ),
             iter([lay_in_lanes(full[:n_trained], before.position, n_lanes)]),
             layers=before.layers,
+            resume=True,
             callbacks=self._instantiate_callbacks(),
         )
         self._parameters = learnt.parameters
@@ -195,16 +206,16 @@ class BaseStatefulLSTM(InputChecks):
     # --- predicting -----------------------------------------------------------------
 
     def _outputs(self, X) -> np.ndarray:
-        """Network outputs for rows of X, from the state or, for those of fit, replayed."""
-        X = self._check_rows(X)
+        """Network outputs for rows of X: from the state, or replayed as in fit."""
+        X, rows = self._check_rows(X), self._training_rows
         is_cold = not self.state_.position and not len(self.state_.context)
-        if self._training_rows is not None and not is_cold and self._training_rows.are(X):
-            return self._replay(Windows.of(X, X[:0], self.sequence_length_))[0]
+        if rows is not None and not is_cold and rows.are(X):
+            windows = Windows.of(X, X[:0], self.sequence_length_)
+            return self._replay(rows, windows)[0]
         return self._walk_from(self.state_, X)[0]
 
-    def _replay(self, windows: Windows, **options):
-        """Walk the rows of the fit as it did: from zero state, dropped windows apart."""
-        rows = self._training_rows
+    def _replay(self, rows: TrainingRows, windows: Windows, **options):
+        """Walk the rows of the fit as it did: from zero state, dropped ones apart."""
         start = self._zero_state.replace(position=rows.start_position)
         options["in_lanes"] = rows.in_lanes(windows)
         return walk(self._recipe.network, self._parameters, windows, start, **options)
@@ -256,15 +267,15 @@ class BaseStatefulLSTM(InputChecks):
         Raises
         ------
         ValueError
-            If a prediction cannot be a row and `feedback` is missing, if no row was seen
-            and `start` is missing, or after fitting on ready-made windows.
+            If a prediction cannot be a row and `feedback` is missing, if no row was
+            seen and `start` is missing, or after fitting on ready-made windows.
         """
         check_is_fitted(self)
         n_left = check_positive_int("n_steps", n_steps)
         if self._n_dimensions == 3:
             raise ValueError(
-                "forecast feeds back one row at a time, but this estimator was fitted on"
-                " ready-made windows. Fit it on rows, X of shape (n_rows, n_features)."
+                "forecast feeds back one row at a time, but this estimator was fitted"
+                " on ready-made windows. Fit it on rows, X of shape (n_rows, n_features)."
             )
         feedback = feedback or self._default_feedback()
         state, first = self.state_, []
@@ -273,8 +284,8 @@ class BaseStatefulLSTM(InputChecks):
             first, n_left = [self._decode(outputs[-1:])[0]], n_left - 1
         elif state.last_output is None:
             raise ValueError(
-                "No row was seen since the last reset, so there is no prediction to feed"
-                " back. Pass start=, or observe rows first."
+                "No row was seen since the last reset, so there is no prediction to"
+                " feed back. Pass start=, or observe rows first."
             )
 
         def step(row: np.ndarray):
@@ -406,8 +417,8 @@ class BaseStatefulLSTM(InputChecks):
         -------
         weights : list of ndarray
             For each LSTM layer its kernel (n_inputs, 4 * units), recurrent kernel
-            (units, 4 * units) and bias (4 * units,), gates in the order i, f, c, o; then
-            the head's kernel (units, n_outputs) and bias (n_outputs,).
+            (units, 4 * units) and bias (4 * units,), gates in the order i, f, c, o;
+            then the head's kernel (units, n_outputs) and bias (n_outputs,).
         """
         check_is_fitted(self)
         return [weight.copy() for weight in self._parameters.weights]
@@ -415,8 +426,8 @@ class BaseStatefulLSTM(InputChecks):
     def rebuild(self, batch_size) -> keras.Model:
         """A plain Keras model with these weights at another batch size.
 
-        For serving or inspection: its layers are ordinary ``keras.layers.LSTM``, in zero
-        state, and a file it is saved to loads without this package.
+        For serving or inspection: its layers are ordinary ``keras.layers.LSTM``, in
+        zero state, and a file it is saved to loads without this package.
 
         Parameters
         ----------
@@ -463,8 +474,8 @@ class BaseStatefulLSTM(InputChecks):
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(attributes)
+            self.__dict__.clear()
+            self.__dict__.update(attributes)
             raise
 
     def _check_parameters(self) -> None:
@@ -514,9 +525,8 @@ class BaseStatefulLSTM(InputChecks):
         n_train = n - int(n * self.validation_split)
         if self._n_dimensions == 2:
             check_enough_rows(n_train, windows.sequence_length)
-        if self.stateful and self.drop_remainder:
-            n_windows = int(full[:n_train].sum())
-            check_enough_windows(n_windows, self.batch_size, windows.sequence_length)
+        needed = self.batch_size if self.stateful and self.drop_remainder else 1
+        check_enough_windows(int(full[:n_train].sum()), needed, windows.sequence_length)
         return FitPlan.of(
             windows.ends[full],
             n_held_out=int(full[n_train:].sum()),
@@ -550,7 +560,7 @@ class BaseStatefulLSTM(InputChecks):
         initial = recipe.initial(seed)
         self._keep_network(recipe, target, initial)
         self._parameters = initial
-        self.history_ = {}
+        self._keep_history({}, extend=False)
         self.n_windows_ = self.n_dropped_rows_ = 0
         self._training_rows = self._waiting = None
         self.state_ = self._seeded_state = self._zero_state

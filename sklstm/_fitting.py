@@ -1,4 +1,4 @@
-"""What a fit is made of, and what it leaves: values passed between estimator and engine.
+"""What a fit is made of and what it leaves: values between estimator and engine.
 
 `Recipe` says what to train and how, `Learnt` what came out; both are frozen. Nothing
 here remembers anything.
@@ -6,7 +6,6 @@ here remembers anything.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from sklstm._state import RecurrentState
 from sklstm._streaming import STATELESS_LANES, advance
 from sklstm._tensorflow import keras
 from sklstm._training import TrainingRun, Validation
-from sklstm._windows import Windows
+from sklstm._windows import Windows, digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ class Learnt:
     parameters: Parameters
     history: dict[str, list[float]]
     layers: tuple
-    last_output: np.ndarray
+    last_output: np.ndarray | None
 
 
 def train(
@@ -95,17 +94,19 @@ def train(
     examples: Examples,
     tables: Iterator[np.ndarray],
     layers: tuple | None = None,
+    resume: bool = False,
     **options,
 ) -> Learnt:
     """Train from `initial` parameters; each epoch starts from the state `layers`.
 
-    `options` are those of `TrainingRun`.
+    With `resume` the learning rate is the one that `initial` holds, as callbacks left
+    it, else the recipe's. `options` are those of `TrainingRun`.
     """
     windows = examples.windows
     rows = Rows.of(windows.rows, windows.stride, examples.targets, examples.weights)
     with POOL.borrow(recipe.network) as program:
         trainer = program.trainer(recipe.loss, recipe.optimizer)
-        trainer.start(initial, recipe.optimizer, recipe.metrics)
+        trainer.start(initial, recipe.optimizer, recipe.metrics, resume)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(trainer, rows, tables, states, **options)
@@ -135,9 +136,9 @@ def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> Recurrent
 
 def epoch_tables(plan: FitPlan, shuffle: bool, seed: int) -> Iterator[np.ndarray]:
     """The batch table of each epoch: the same in order, or each its own permutation."""
-    rng = np.random.default_rng([seed, 3])
+    rng, table = np.random.default_rng([seed, 3]), plan.table()
     while True:
-        yield plan.table(rng.permutation(len(plan.trained)) if shuffle else None)
+        yield plan.table(rng.permutation(len(plan.trained))) if shuffle else table
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,20 +164,16 @@ class TrainingRows:
     @classmethod
     def of(cls, X: np.ndarray, plan: FitPlan) -> TrainingRows:
         """Remember `X` by its content."""
-        return cls(X.shape, _digest(X), plan.n_dropped, plan.start_position)
+        return cls(X.shape, digest(X), plan.n_dropped, plan.start_position)
 
     def are(self, X: np.ndarray) -> bool:
         """Whether `X` is what the fit was given."""
-        return X.shape == self.shape and _digest(X) == self.digest
+        return X.shape == self.shape and digest(X) == self.digest
 
     def in_lanes(self, windows: Windows) -> np.ndarray:
         """Windows that advance the lanes: the full ones less those dropped."""
         full = windows.full
         return full & (np.cumsum(full) > self.n_dropped)
-
-
-def _digest(X: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(X).data, digest_size=16).digest()
 
 
 def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:

@@ -79,8 +79,8 @@ class InputChecks(RoutedParameters):
             self._n_dimensions = n
         elif n != self._n_dimensions:
             raise ValueError(
-                f"{type(self).__name__} was fitted on {_SHAPES[self._n_dimensions]}, but"
-                f" got {_SHAPES[n]}."
+                f"{type(self).__name__} was fitted on"
+                f" {_SHAPES[self._n_dimensions]}, but got {_SHAPES[n]}."
             )
 
 
@@ -89,7 +89,7 @@ def _n_dimensions(X) -> int:
     n = getattr(X, "ndim", None)
     if n is None:
         try:
-            n = np.ndim(X)
+            n = np.asarray(X).ndim
         except ValueError:  # ragged: left to scikit-learn's own error
             n = 0
     return n

@@ -73,7 +73,8 @@ class StackedLSTM:
                 )
             )
             if self.dropout:
-                stack.append(layers.Dropout(self.dropout, seed=0, name=f"dropout_{k + 1}"))
+                name = f"dropout_{k + 1}"
+                stack.append(layers.Dropout(self.dropout, seed=0, name=name))
         stack.append(
             layers.Dense(self.n_outputs, activation=self.activation, name="head")
         )
@@ -90,7 +91,7 @@ class StackedLSTM:
             weights += [
                 _glorot_uniform(rng, n_inputs, 4 * units),
                 _orthogonal(rng, units, 4 * units),
-                np.repeat(np.float32([0, 1, 0, 0]), units),
+                np.repeat(np.array([0, 1, 0, 0], np.float32), units),
             ]
             n_inputs = units
         weights += [
@@ -138,7 +139,7 @@ class UserNetwork:
 
 
 def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
-    """Raise ValueError unless `model` takes the windows and gives the outputs of `meta`."""
+    """Raise ValueError unless `model` takes windows and gives outputs as `meta` says."""
     expected = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
@@ -161,7 +162,7 @@ def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
     if len(model.outputs[0].shape) != 2:
         raise ValueError(
             "The model function must return a model with outputs of shape (batch_size,"
-            f" n_outputs), one row for each window; got {tuple(model.outputs[0].shape)}."
+            f" n_outputs), a row for each window; got {tuple(model.outputs[0].shape)}."
             " The last recurrent layer probably needs return_sequences=False."
         )
     if meta["stateful"] and not recurrent_layers(model):
@@ -208,7 +209,7 @@ def _in_order(model, names: set[str]) -> list[str]:
 
 
 def _without_names(config: Any, numbered: dict[str, str]) -> Any:
-    """`config` with automatic names numbered, and what does not shape the graph gone."""
+    """`config` with names numbered, and without what does not shape the graph."""
     if isinstance(config, dict):
         left_out = ("seed", "build_config", "compile_config")
         return {
@@ -229,14 +230,14 @@ def seeded(seed: int) -> Iterator[None]:
 
     Keras draws the seeds of its initialisers from Python's.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(python_state)
-        np.random.set_state(numpy_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def _glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:

@@ -34,6 +34,13 @@ class RoutedParameters(BaseWrapper):
 
     _routing_prefixes = set(ROUTED_PREFIXES)
 
+    def __init_subclass__(cls, **options):
+        """Show named parameters only in the signature: routed ones have no one name."""
+        super().__init_subclass__(**options)
+        signature = inspect.signature(cls.__init__)
+        named = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+        cls.__signature__ = signature.replace(parameters=named[1:])
+
     @classmethod
     def _signature_names(cls) -> list[str]:
         parameters = inspect.signature(cls.__init__).parameters.values()
@@ -44,7 +51,7 @@ class RoutedParameters(BaseWrapper):
         check_keywords(
             type(self).__name__, routed, self._signature_names(), ROUTED_PREFIXES
         )
-        vars(self).update(routed)
+        self.__dict__.update(routed)
 
     def _get_param_names(self) -> list[str]:
         routed = [name for name in vars(self) if self._is_routed(name)]

@@ -89,7 +89,11 @@ class RecurrentState:
 
 def _frozen(array) -> np.ndarray:
     """A read-only array that nobody else can write to."""
-    if isinstance(array, np.ndarray) and not array.flags.writeable and array.base is None:
+    if (
+        isinstance(array, np.ndarray)
+        and not array.flags.writeable
+        and array.base is None
+    ):
         return array
     copy = np.array(array)
     copy.flags.writeable = False

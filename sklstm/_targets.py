@@ -55,7 +55,7 @@ class ContinuousTarget:
         if n_outputs != self.n_outputs:
             raise ValueError(
                 f"The model gives {n_outputs} output(s) for each window, but y has"
-                f" {self.n_outputs}. Build its last layer with meta['n_outputs_'] units."
+                f" {self.n_outputs}. Give its last layer meta['n_outputs_'] units."
             )
         return np.asarray(y, np.float32).reshape(len(y), -1)
 
@@ -83,7 +83,11 @@ class ClassTarget:
     def n_outputs(self) -> int:
         """Width of the head: one output for two classes, else one for each."""
         named = "" if self.loss is None else loss_name(self.loss)
-        return 1 if len(self.classes) == 2 and "categorical" not in named else len(self.classes)
+        return (
+            1
+            if len(self.classes) == 2 and "categorical" not in named
+            else len(self.classes)
+        )
 
     @property
     def activation(self) -> str:
@@ -111,7 +115,11 @@ class ClassTarget:
         """Why a label cannot be a row of X, or an empty string where it can."""
         if self.classes.dtype.kind not in "biuf":
             return "labels are not numbers"
-        return "" if n_features == 1 else f"it is one label, a row has {n_features} features"
+        return (
+            ""
+            if n_features == 1
+            else f"it is one label, a row has {n_features} features"
+        )
 
     def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
         """Class indices of shape (n, 1), or one-hot rows where the loss wants them."""

@@ -15,7 +15,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} |\d{4}-\d\d-\d\d .*: [IWE] )")
+_CHATTER = re.compile(
+    rb"WARNING: All log messages before absl"
+    rb"|[IWE]\d{4} "  # as in: I0000 00:00:1795 cudart_stub.cc:31] ...
+    rb"|\d{4}-\d\d-\d\d .*: [IWE] "  # as in: 2026-01-31 12:00:00: I tensorflow/...
+)
 
 
 @contextmanager

@@ -76,6 +76,7 @@ class TrainingRun:
         self.last_output: np.ndarray | None = None
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
+        self._table: np.ndarray | None = None
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = _Slices(1 if self._call_batch_hooks else None)
 
@@ -119,29 +120,32 @@ class TrainingRun:
                     self.history.setdefault(name, []).append(value)
                 self._before_epoch = None
                 hooks.on_epoch_end(epoch, logs)
-                shown = {name: f"{value:.4g}" for name, value in logs.items()}
-                bar.set_postfix(shown, refresh=epoch + 1 == self.epochs)
+                if self.verbose:
+                    shown = {name: f"{value:.4g}" for name, value in logs.items()}
+                    bar.set_postfix(shown, refresh=epoch + 1 == self.epochs)
                 if self._model.stop_training:
                     break
 
     def _run_epoch(self, table: np.ndarray, epoch: int, hooks, bar) -> dict[str, float]:
         """One pass over the batches in order, from the starting state."""
-        on_device, states = device_table(table), self.states
-        total, n_seen, logs = 0.0, 0, {}
-        self._model.reset_metrics()
+        if table is not self._table:
+            self._table, self._device_table = table, device_table(table)
+        states, total, n_seen, logs = self.states, 0.0, 0, {}
+        if self.metrics:
+            self._model.reset_metrics()
         for first, stop in self._slices.over(len(table)):
             if self._call_batch_hooks:
                 hooks.on_train_batch_begin(first)
             if stop - first < len(table) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
             loss, outputs, states = self.trainer.train(
-                self.rows, on_device, first, stop, states
+                self.rows, self._device_table, first, stop, states
             )
             part = table[first:stop]
             total, n_seen = total + loss, n_seen + int(np.count_nonzero(part != EMPTY))
             logs = {"loss": total / n_seen}
             if self.metrics:
-                logs |= self._training_metrics(part, outputs.numpy())
+                logs |= self._training_metrics(part, outputs)
             if self._call_batch_hooks:
                 hooks.on_train_batch_end(first, dict(logs))
             bar.update((stop - first) / len(table))
@@ -149,7 +153,7 @@ class TrainingRun:
                 break
         self._check_finite(logs["loss"], epoch)
         self.states_after = states
-        self.last_output = read_from_lanes(outputs.numpy(), part)[-1]
+        self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
         return logs | self._validate(states)
 
     def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
@@ -246,6 +250,6 @@ def _progress_bar(epochs: int, verbose: int) -> tqdm:
     return tqdm(
         total=epochs,
         disable=verbose < 1,
-        bar_format="{desc} |{bar:20}| {percentage:3.0f}% {elapsed}<{remaining}{postfix}",
+        bar_format="{desc} |{bar:20}| {elapsed}<{remaining}{postfix}",
         mininterval=0.2,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 def check_positive_int(name: str, value: Any) -> int:
     """`value` as an int, or an error unless it is a whole number above zero."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_):
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
         if value >= 1:
             return int(value)
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
@@ -24,7 +23,7 @@ def check_positive_int(name: str, value: Any) -> int:
 
 def check_units(units: Any) -> tuple[int, ...]:
     """Units of each LSTM layer, from an int or a sequence of ints."""
-    if isinstance(units, numbers.Integral):
+    if isinstance(units, int | np.integer):
         return (check_positive_int("units", units),)
     if isinstance(units, str) or not isinstance(units, Iterable):
         raise TypeError(
@@ -39,7 +38,8 @@ def check_units(units: Any) -> tuple[int, ...]:
 
 def check_fraction(name: str, value: Any) -> float:
     """`value` as a float in [0, 1)."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(value, bool):
         raise TypeError(
             f"{name} must be a number from 0 up to, but not including, 1; got"
             f" {value!r} of type {type(value).__name__}."
@@ -79,7 +79,8 @@ def check_keywords(
         hint = f" Did you mean {nearest!r}?" if nearest else ""
         raise TypeError(
             f"{owner}() got an unexpected keyword argument {keyword!r}.{hint}"
-            f" Routed parameters start with one of {', '.join(p + '__' for p in prefixes)}."
+            " Routed parameters start with one of"
+            f" {', '.join(f'{prefix}__' for prefix in prefixes)}."
         )
 
 
@@ -93,17 +94,18 @@ def check_enough_rows(n_rows: int, sequence_length: int) -> None:
         )
 
 
-def check_enough_windows(
-    n_windows: int, batch_size: int, sequence_length: int
-) -> None:
+def check_enough_windows(n_windows: int, batch_size: int, sequence_length: int) -> None:
     """Raise ValueError where the windows do not fill one batch."""
-    if n_windows < batch_size:
-        raise ValueError(
-            f"There are {n_windows} window(s) of sequence_length={sequence_length} to"
-            f" train on, fewer than batch_size={batch_size}. The smallest input that"
-            f" would do is {batch_size + sequence_length - 1} rows to train on; or use a"
-            " smaller batch_size, or drop_remainder=False."
-        )
+    if n_windows >= batch_size:
+        return
+    mend = "Pass more rows"
+    if n_windows:
+        mend += ", use a smaller batch_size, or set drop_remainder=False"
+    raise ValueError(
+        f"There are {n_windows} full window(s) of sequence_length={sequence_length} to"
+        f" train on, fewer than batch_size={batch_size}. The smallest input that would"
+        f" do is {batch_size + sequence_length - 1} rows to train on. {mend}."
+    )
 
 
 def check_windows(X: np.ndarray) -> np.ndarray:
@@ -140,6 +142,6 @@ def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:
     """Raise ValueError where no window trained on has any weight."""
     if not weights[trained].any():
         raise ValueError(
-            f"sample_weight is zero for all {len(trained)} windows to train on, so there"
-            " is nothing to learn from. Give at least one row a weight above zero."
+            f"sample_weight is zero for all {len(trained)} windows to train on, so"
+            " there is nothing to learn from. Give some rows a weight above zero."
         )

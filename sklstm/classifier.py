@@ -13,6 +13,134 @@ from sklstm._targets import ClassTarget
 
 
 class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
+    r"""Classification of time steps by an LSTM that carries its state from row to row.
+
+    Behaves as a scikit-learn classifier, with one thing added: it remembers the rows it
+    has seen. `predict` continues from that memory and leaves it alone; `observe`,
+    `step`, `reset_states` and `set_states` move it.
+
+    Parameters
+    ----------
+    units : int or sequence of int, default=32
+        Units of the LSTM layer, or of each of several layers.
+    sequence_length : int, default=1
+        Rows in a window: how far back gradients reach. Not used for ready-made
+        windows (3-D X), which bring their own.
+    batch_size : int, default=1
+        Lanes of a stateful network: window j goes to lane ``j % batch_size``, and each
+        lane carries its own state. The period of the series gives each season a lane of
+        its own; 1 lets one state run through every row. In a stateless network,
+        windows per gradient step.
+    stateful : bool, default=True
+        Whether state is carried from batch to batch. If False, each window starts from
+        zero state.
+    drop_remainder : bool, default=True
+        What to do in training with windows that do not fill a batch of a stateful
+        network: drop the oldest, or (False) start with empty lanes. No row is ever
+        dropped in prediction.
+    dropout : float, default=0.0
+        Share of each layer's outputs dropped in training.
+    model : callable, default=None
+        A function that takes ``meta`` and returns a Keras model, instead of the
+        built-in one. ``meta`` is a dict with ``n_features_in_``, ``n_outputs_``,
+        ``sequence_length``, ``batch_size`` (None if stateless) and ``stateful``.
+        Keywords ``model__name=value`` are passed on to it.
+    optimizer : str, keras.optimizers.Optimizer or class, default="adam"
+        Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.
+    loss : str, keras.losses.Loss, class or callable, default=None
+        By default binary cross-entropy on one output for two classes, and
+        categorical cross-entropy on one output a class for more.
+    metrics : list of str or keras.metrics.Metric, default=None
+        Shown and kept in `history_` beside the loss.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Keras callbacks. One with batch-level hooks costs a call for each batch.
+    epochs : int, default=20
+        Passes over the training rows.
+    validation_split : float, default=0.0
+        Share of the rows, the last ones, to hold out. Their loss continues from the
+        state at the end of the training rows, which it leaves untouched.
+    shuffle : bool, default=True
+        Whether a stateless network sees its windows in a new order in each epoch. A
+        stateful one never shuffles.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class's loss, as elsewhere in scikit-learn.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights and optimizer of the last `fit`.
+    verbose : int, default=0
+        1 shows a progress bar and how many rows were left out.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, dropout and shuffling. An int gives the same weights,
+        bit for bit, on each run on one machine.
+    **routed : dict
+        Keywords for the optimizer, loss, metrics, callbacks or model function, such as
+        ``optimizer__clipnorm=1.0``.
+
+    Attributes
+    ----------
+    state_ : RecurrentState
+        State of the network after the last row seen, with context and position.
+    history_ : dict of str to list of float
+        Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
+    n_windows_ : int
+        Windows trained on in each epoch.
+    n_dropped_rows_ : int
+        Oldest rows left out to fill whole batches.
+    sequence_length_ : int
+        Rows in a window.
+    n_outputs_ : int
+        Width of the network's output.
+    initial_weights_ : list of ndarray
+        The network's weights before the first epoch.
+    model_ : keras.Model
+        A plain Keras model with the fitted weights and state, built when asked for.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X was a frame.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the columns of `predict_proba`.
+
+    See Also
+    --------
+    StatefulLSTMRegressor : The same for numbers.
+    SlidingWindow : Makes the windows visible as a pipeline step.
+    frame_series : Frames a series into X and y.
+
+    Notes
+    -----
+    For a row :math:`x_t` each layer computes, :math:`\sigma` being the logistic
+    function,
+
+    .. math::
+        i_t, f_t, o_t &= \sigma(x_t W_{i,f,o} + h_{t-1} R_{i,f,o} + b_{i,f,o}) \\
+        g_t &= \tanh(x_t W_g + h_{t-1} R_g + b_g) \\
+        c_t &= f_t c_{t-1} + i_t g_t \\
+        h_t &= o_t \tanh(c_t)
+
+    over the rows of a window, starting from the h and c that the window before left in
+    the same lane. Arithmetic is in float32.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural
+       Computation 9(8), 1997.
+    .. [2] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget: continual
+       prediction with LSTM", Neural Computation 12(10), 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import StatefulLSTMClassifier
+    >>> series = np.sin(np.arange(400) / 4)
+    >>> X, y = series[:-1, np.newaxis], np.where(np.diff(series) > 0, "up", "down")
+    >>> model = StatefulLSTMClassifier(16, sequence_length=4, random_state=0)
+    >>> model = model.fit(X[:300], y[:300])
+    >>> model.predict_proba(X[300:]).shape
+    (99, 2)
+    >>> bool(model.score(X[300:], y[300:]) > 0.9)
+    True
+    """
+
     def __init__(
         self,
         units=32,
@@ -82,12 +210,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             The estimator, trained on these rows too.
         """
         known = None if classes is None else np.unique(column_or_1d(classes))
-        if known is not None and self.__sklearn_is_fitted__():
-            if not np.array_equal(known, self.classes_):
-                raise ValueError(
-                    f"classes={known.tolist()} is not the same as on the last call to"
-                    f" partial_fit, {self.classes_.tolist()}."
-                )
+        changed = (
+            known is not None
+            and self.__sklearn_is_fitted__()
+            and not np.array_equal(known, self.classes_)
+        )
+        if known is not None and changed:
+            raise ValueError(
+                f"classes={known.tolist()} is not the same as on the last call to"
+                f" partial_fit, {self.classes_.tolist()}."
+            )
         self._announced_classes = known
         try:
             return self._partial_fit(X, y, sample_weight)
@@ -116,8 +248,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.classes_ = np.unique(y) if classes is None else classes
         if len(self.classes_) < 2:
             raise ValueError(
-                "y must hold at least two classes, but it has a single class:"
-                f" {self.classes_.tolist()}. In partial_fit, pass all of them as classes=."
+                "y must hold at least two classes, but it holds 1 class:"
+                f" {self.classes_.tolist()}. In partial_fit, pass all of them as"
+                " classes=."
             )
         return ClassTarget(self.classes_, loss)
 

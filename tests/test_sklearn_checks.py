@@ -1,0 +1,33 @@
+"""scikit-learn's own checks of both estimators."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+
+IN_STATE = "order carries meaning in a sequence: what a row is answered depends on the"
+
+EVERY_SEQUENCE = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "order carries meaning in a sequence: a repeated row is one more time step, and"
+        " a row of weight 0 is still a step, so neither equals a weight or an absence"
+    ),
+}
+STATEFUL = {
+    **EVERY_SEQUENCE,
+    "check_methods_sample_order_invariance": f"{IN_STATE} rows before it",
+    "check_methods_subset_invariance": f"{IN_STATE} rows before it in the same call",
+}
+
+
+@parametrize_with_checks(
+    [
+        StatefulLSTMRegressor(),
+        StatefulLSTMRegressor(stateful=False),
+        StatefulLSTMClassifier(),
+        StatefulLSTMClassifier(stateful=False),
+    ],
+    expected_failed_checks=lambda e: STATEFUL if e.stateful else EVERY_SEQUENCE,
+)
+def test_sklearn_check(estimator, check):
+    check(estimator)
