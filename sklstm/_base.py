@@ -275,7 +275,7 @@ class BaseStatefulLSTM(InputChecks):
         if self._n_dimensions == 3:
             raise ValueError(
                 "forecast feeds back one row at a time, but this estimator was fitted"
-                " on ready-made windows. Fit it on rows, X of shape (n_rows, n_features)."
+                " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
             )
         feedback = feedback or self._default_feedback()
         state, first = self.state_, []

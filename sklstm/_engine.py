@@ -13,6 +13,7 @@ loop, so that memory grows with the rows and not with rows times sequence_length
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections import OrderedDict
@@ -29,7 +30,7 @@ from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
 
 Arrays = tuple[np.ndarray, ...]
-LayerStates = tuple[Arrays, ...]
+LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ class Program:
         outputs, after = self._compiled_forward(
             rows.values, _padded(table), _int32(len(table)), *_flat(states)
         )
-        return outputs.numpy()[: len(table)], self._nested(after)
+        return outputs.numpy()[: len(table)], to_numpy(self._nested(after))
 
     def forward_short(
         self, rows: Rows, table: np.ndarray, lengths: np.ndarray
@@ -199,7 +200,7 @@ class Program:
             variable.assign(tf.where(lanes, variable.value, old))
 
     def _nested(self, flat: Sequence) -> LayerStates:
-        values = (value.numpy() for value in flat)
+        values = iter(flat)
         return tuple(tuple(next(values) for _ in layer) for layer in self.states)
 
 
@@ -216,7 +217,7 @@ class _ByShape:
 
     def __call__(self, *tensors):
         given = [tf.convert_to_tensor(tensor) for tensor in tensors]
-        shapes = tuple(tuple(tensor.shape) for tensor in given)
+        shapes = tuple([tuple(tensor.shape) for tensor in given])
         if shapes not in self._traced:
             self._traced[shapes] = self._function.get_concrete_function(*given)
         return self._traced[shapes](*given)
@@ -244,7 +245,9 @@ class Trainer:
         program.release()
         shapes = [slot.shape for slot in parameters.slots]
         is_ours = shapes == [slot.shape for slot in self._fresh_slots]
-        _assign(self.optimizer.variables, parameters.slots if is_ours else self._fresh_slots)
+        _assign(
+            self.optimizer.variables, parameters.slots if is_ours else self._fresh_slots
+        )
         if not (is_ours and resume) and not _has_schedule(optimizer):
             self.optimizer.learning_rate = float(optimizer.learning_rate)
         program.model.compile(
@@ -270,6 +273,8 @@ class Trainer:
         self, rows: Rows, table, first: int, stop: int, states: LayerStates
     ) -> tuple[float, np.ndarray, LayerStates]:
         """One pass over batches `first` to `stop` of a device batch table.
+
+        States stay on the device: `to_numpy` fetches them.
 
         Returns
         -------
@@ -388,6 +393,17 @@ def _padded(array: np.ndarray):
     return tf.convert_to_tensor(padded)
 
 
+def to_device(states: LayerStates) -> LayerStates:
+    """The state arrays as tensors."""
+    return tuple(tuple(map(tf.convert_to_tensor, layer)) for layer in states)
+
+
+def to_numpy(states: LayerStates) -> LayerStates:
+    """The state tensors as arrays of their own."""
+    return tuple(tuple(np.array(v.numpy()) for v in layer) for layer in states)
+
+
+@functools.lru_cache(maxsize=1024)
 def _int32(value: int):
     """A run-time number: a Python int would be compiled into the program."""
     return tf.constant(value, tf.int32)

@@ -139,7 +139,7 @@ class UserNetwork:
 
 
 def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
-    """Raise ValueError unless `model` takes windows and gives outputs as `meta` says."""
+    """Raise ValueError unless `model` takes windows and gives outputs as `meta` has."""
     expected = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(

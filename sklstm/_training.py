@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm.auto import tqdm
 
-from sklstm._engine import LayerStates, Parameters, Rows, Trainer, device_table
+from sklstm._engine import (
+    LayerStates,
+    Parameters,
+    Rows,
+    Trainer,
+    device_table,
+    to_device,
+    to_numpy,
+)
 from sklstm._geometry import EMPTY, read_from_lanes
 from sklstm._tensorflow import keras, tf
 
@@ -54,8 +62,6 @@ class TrainingRun:
     ----------
     history : dict of str to list of float
         Loss and metrics of each epoch.
-    states_after : LayerStates
-        State after the last batch trained on.
     last_output : ndarray of shape (n_outputs,)
         What the network put out for the last window trained on.
     """
@@ -72,13 +78,19 @@ class TrainingRun:
 
     def __post_init__(self):
         self.history: dict[str, list[float]] = {}
-        self.states_after = self.states
+        self._start_states = to_device(self.states)
+        self._states = self._start_states
         self.last_output: np.ndarray | None = None
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
         self._table: np.ndarray | None = None
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = _Slices(1 if self._call_batch_hooks else None)
+
+    @property
+    def states_after(self) -> LayerStates:
+        """State after the last batch trained on."""
+        return to_numpy(self._states)
 
     def run(self) -> Parameters:
         """Train for all epochs and return what was learnt.
@@ -130,7 +142,7 @@ class TrainingRun:
         """One pass over the batches in order, from the starting state."""
         if table is not self._table:
             self._table, self._device_table = table, device_table(table)
-        states, total, n_seen, logs = self.states, 0.0, 0, {}
+        states, total, n_seen, logs = self._start_states, 0.0, 0, {}
         if self.metrics:
             self._model.reset_metrics()
         for first, stop in self._slices.over(len(table)):
@@ -152,7 +164,7 @@ class TrainingRun:
             if self._model.stop_training:
                 break
         self._check_finite(logs["loss"], epoch)
-        self.states_after = states
+        self._states = states
         self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
         return logs | self._validate(states)
 
