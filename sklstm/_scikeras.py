@@ -93,10 +93,20 @@ class RoutedParameters(BaseWrapper):
                 "optimizer must be the name of a Keras optimizer, a class or an"
                 f" instance of one; got {self.optimizer!r}."
             )
-        return {name: arguments[name] for name in ("optimizer", "loss", "metrics")}
+        metrics = arguments["metrics"]
+        if not any(name.startswith("metrics__") for name in vars(self)):
+            # as Keras takes them: scikeras would rename "mae" to its long name
+            metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
+        return {"optimizer": optimizer, "loss": arguments["loss"], "metrics": metrics}
 
     def _instantiate_callbacks(self) -> list:
         """The callbacks as one flat list; classes are instantiated."""
+        kinds = list | tuple | dict | keras.callbacks.Callback | type | None
+        if not isinstance(self.callbacks, kinds):
+            raise TypeError(
+                "callbacks must be a list of keras.callbacks.Callback, got"
+                f" {self.callbacks!r} of type {type(self.callbacks).__name__}."
+            )
         self._initialize_callbacks()
         callbacks, unpacked = self._fit_callbacks, []
         del self._fit_callbacks, self._predict_callbacks

@@ -7,14 +7,12 @@ files' sources, licences and changes are told in ``sklstm/data/README.md``.
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from sklstm.preprocessing import frame_series
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["load_bike_rentals", "load_seattle_weather"]
 
@@ -47,11 +45,6 @@ def load_bike_rentals(*, return_X_y: bool = False) -> Any:
         weather of hour i (``misty`` and ``wet``, 0 or 1, for its situation), and the
         calendar of the hour to be forecast (``next_holiday``, ``next_workingday``,
         its place in the day, in the half day and in the week as sine and cosine).
-
-    Raises
-    ------
-    ImportError
-        If pandas is not installed.
 
     Notes
     -----
@@ -112,11 +105,6 @@ def load_seattle_weather(*, return_X_y: bool = False) -> Any:
         class of the day after it, under the same index entry: the four measures, the
         class of day i as five columns of 0 and 1, and the season as sine and cosine.
 
-    Raises
-    ------
-    ImportError
-        If pandas is not installed.
-
     Notes
     -----
     Source and licence: daily summaries of NOAA's National Centers for Environmental
@@ -148,25 +136,10 @@ def load_seattle_weather(*, return_X_y: bool = False) -> Any:
 
 def _read_series(name: str, freq: str) -> pd.DataFrame:
     """A file of ``sklstm/data`` as a frame with a regular DatetimeIndex."""
-    pandas = _import_pandas()
-    compression = "gzip" if name.endswith(".gz") else None
+    compression: Literal["gzip"] | None = "gzip" if name.endswith(".gz") else None
     with (files("sklstm") / "data" / name).open("rb") as file:
-        frame = pandas.read_csv(
-            file, compression=compression, index_col=0, parse_dates=[0]
-        )
-    frame.index.freq = freq  # raises where the rows are not regular
-    return frame
-
-
-def _import_pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "The series of sklstm.datasets are pandas frames, and pandas is not "
-            "installed: pip install pandas."
-        ) from error
-    return pandas
+        frame = pd.read_csv(file, compression=compression, index_col=0, parse_dates=[0])
+    return frame.asfreq(freq)
 
 
 def _describe_hours(frame: pd.DataFrame) -> pd.DataFrame:
@@ -177,10 +150,9 @@ def _describe_hours(frame: pd.DataFrame) -> pd.DataFrame:
     # The last row has no next hour: frame_series leaves it out.
     for column in ["holiday", "workingday"]:
         known[f"next_{column}"] = frame[column].shift(-1, fill_value=0)
-    following = frame.index + frame.index.freq
-    hour = following.hour
-    _add_cycle(known, "next_hour", hour, period=24)
-    _add_cycle(known, "next_half_day", hour, period=12)
+    following = pd.DatetimeIndex(frame.index) + pd.Timedelta(hours=1)
+    _add_cycle(known, "next_hour", following.hour, period=24)
+    _add_cycle(known, "next_half_day", following.hour, period=12)
     _add_cycle(known, "next_weekday", following.day_of_week, period=7)
     return known
 
@@ -190,7 +162,8 @@ def _describe_days(frame: pd.DataFrame) -> pd.DataFrame:
     known = frame.drop(columns="weather")
     for name in sorted(frame["weather"].unique()):
         known[f"is_{name}"] = (frame["weather"] == name).astype(int)
-    _add_cycle(known, "season", known.index.day_of_year, period=365.25)
+    day = pd.DatetimeIndex(frame.index).day_of_year
+    _add_cycle(known, "season", day, period=365.25)
     return known
 
 
