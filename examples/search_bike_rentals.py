@@ -96,7 +96,7 @@ print(ranking.sort_index().round(2).to_string())
 
 # %%
 rentals = load_bike_rentals()["rentals"]
-hour = X_test.index.freq
+hour = pd.Timedelta(hours=1)
 forecasts = {
     "LSTM (winner)": pd.Series(search.predict(X_test), X_test.index + hour),
     "persistence": rentals.shift(1),
@@ -140,7 +140,6 @@ for axes, days in [(whole, 28), (week, 7)]:
     axes.plot(truth[part], color="0.25", linewidth=1.2, label="truth")
     axes.plot(forecast[part], color="C1", linewidth=1.2, label="forecast, 1 h ahead")
     axes.set_ylabel("bikes per hour")
-    axes.set_ylim(0, None)
     axes.margins(x=0)
     axes.grid(alpha=0.3)
 whole.xaxis.set_major_locator(mdates.WeekdayLocator(mdates.MO))

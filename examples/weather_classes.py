@@ -1,15 +1,17 @@
 # %% [markdown]
 # # What will the weather be like tomorrow?
 #
-# Four years of daily weather in Seattle, with a class in words: drizzle, fog, rain,
-# snow or sun. The classifier forecasts the class of the next day. The classes are very
-# uneven, so they are weighted, and judged by the balanced accuracy: the mean, over the
-# classes, of the share that is found.
+# Four years of daily weather in Seattle, with a class in words. The classifier reads
+# one day at a time (`batch_size=1, sequence_length=1`): its memory is the state alone,
+# which flows through all the days. What it forecasts is the class of the next day.
 
 # %%
+import warnings
+
+import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import TimeSeriesSplit, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,65 +20,78 @@ from sklstm import StatefulLSTMClassifier
 from sklstm.datasets import load_seattle_weather
 
 X, y = load_seattle_weather(return_X_y=True)
-print(y.value_counts().to_string())
+print(f"{len(y)} days")
+print(y.value_counts().to_string(header=False))
+
+# %% [markdown]
+# Two baselines: the class that is most frequent, and tomorrow is like today.
+
 
 # %%
-lstm = StatefulLSTMClassifier(
-    units=16,
-    batch_size=7,
-    sequence_length=7,
-    epochs=10,
-    class_weight="balanced",
-    random_state=0,
-)
+class SameAsToday(ClassifierMixin, BaseEstimator):
+    """Forecast today's class, which X has in its columns "is_..."."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return X.filter(like="is_").idxmax(axis=1).str.removeprefix("is_").to_numpy()
+
+
+def forecaster(class_weight):
+    lstm = StatefulLSTMClassifier(
+        units=8,
+        batch_size=1,
+        sequence_length=1,
+        epochs=10,
+        class_weight=class_weight,
+        random_state=0,
+    )
+    return make_pipeline(StandardScaler(), lstm)
+
+
 models = {
-    "stateful LSTM": make_pipeline(StandardScaler(), lstm),
-    "most frequent class": DummyClassifier(strategy="most_frequent"),
-}
-folds = TimeSeriesSplit(n_splits=3, test_size=180)
-scores = {
-    name: cross_validate(
-        model, X, y, cv=folds, scoring=["balanced_accuracy", "accuracy"]
-    )
-    for name, model in models.items()
+    "most frequent": DummyClassifier(strategy="most_frequent"),
+    "same as today": SameAsToday(),
+    "LSTM": forecaster(class_weight=None),
+    "LSTM, balanced weights": forecaster(class_weight="balanced"),
 }
 
 # %% [markdown]
-# The other baseline, "tomorrow is like today", needs no fitting: today's class is in X.
+# Trained on the years before, tested on 2014 and on 2015. The accuracy is the share of
+# days foretold; the balanced accuracy is that share in each class, then the mean over
+# the classes. Left to itself the LSTM hardly ever says drizzle, fog or snow, which is
+# best for the accuracy; with balanced weights it looks for them too.
 
 # %%
-table = pd.DataFrame(
-    {
-        name: {
-            "balanced accuracy": score["test_balanced_accuracy"].mean(),
-            "accuracy": score["test_accuracy"].mean(),
-        }
-        for name, score in scores.items()
+# Neither year has all five classes, and a forecast may name one that did not come.
+warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+
+folds = TimeSeriesSplit(n_splits=2, test_size=365)
+table = {}
+for name, model in models.items():
+    scores = cross_validate(
+        model, X, y, cv=folds, scoring=["accuracy", "balanced_accuracy"]
+    )
+    table[name] = {
+        "accuracy": scores["test_accuracy"].mean(),
+        "balanced accuracy": scores["test_balanced_accuracy"].mean(),
     }
-).T
-today = load_seattle_weather()["weather"].to_numpy()[:-1]
-table.loc["as today"] = [
-    sum(
-        balanced_accuracy_score(y.iloc[test], today[test]) for _, test in folds.split(X)
-    )
-    / folds.get_n_splits(),
-    sum((y.iloc[test] == today[test]).mean() for _, test in folds.split(X))
-    / folds.get_n_splits(),
-]
-print("\nMean over the three stretches of 180 days")
-print(table.round(3).to_string())
+print("\nMean over 2014 and 2015")
+print(pd.DataFrame(table).T.round(3).to_string())
 
 # %% [markdown]
-# Fitted on all days but the last week, with its probabilities for that week.
+# The probabilities for the last week, from a model that has seen all days before it.
 
 # %%
-model = models["stateful LSTM"].fit(X[:-7], y[:-7])
-probability = pd.DataFrame(
-    model.predict_proba(X[-7:]),
-    index=X.index[-7:] + X.index.freq,
+model = models["LSTM"].fit(X[:-7], y[:-7])
+week = pd.DataFrame(
+    model.predict_proba(X[-7:]).round(2),
+    index=X.index[-7:] + pd.Timedelta(days=1),
     columns=model.classes_,
 )
-probability["forecast"] = model.predict(X[-7:])
-probability["truth"] = y[-7:].to_numpy()
+week["forecast"] = model.predict(X[-7:])
+week["truth"] = y[-7:].to_numpy()
 print("\nThe last week")
-print(probability.round(2).to_string())
+print(week.to_string())

@@ -47,6 +47,11 @@ class RecurrentState:
         if self.last_output is not None:
             object.__setattr__(self, "last_output", _frozen(self.last_output))
 
+    def __reduce__(self):
+        # through the constructor: unpickled and copied arrays would be writeable
+        fields = (self.layers, self.context, self.position, self.last_output)
+        return RecurrentState, fields
+
     @property
     def h(self) -> tuple[np.ndarray, ...]:
         """Hidden state of each layer, of shape (batch_size, units)."""

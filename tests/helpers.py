@@ -29,10 +29,10 @@ Weights = list[np.ndarray]
 # --------------------------------------------------------------------------------------
 
 #: Float32 arithmetic against float64, or against float32 in another order. One
-#: operation is good to 6e-8 and XLA's tanh to about 4e-7; a window of a few steps
-#: through two layers stays under 1e-5 of values of order one, and the recurrences
-#: tested here contract, so that the error does not grow with the number of windows.
-ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
+#: operation is good to 6e-8 and XLA's tanh to about 4e-7, and the recurrences tested
+#: here contract, so that the error does not grow with the number of windows: the worst
+#: seen on values of order one is 1e-7, a twentieth of what is allowed.
+ROUNDING = {"rtol": 1e-5, "atol": 2e-6}
 
 #: Training for some epochs, against Keras. The relative part is the parity law's own
 #: figure; the absolute one is for weights that are near zero: Adam divides a gradient

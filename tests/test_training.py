@@ -476,7 +476,7 @@ def test_metrics_of_a_learning_network_equal_those_of_keras():
         n_features=2,
         stateful=True,
     )
-    model.compile(keras.optimizers.SGD(0.1), "mse", ["mae"], jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"], jit_compile=False)
     model.set_weights(estimator.initial_weights_)
     windows = windows_by_hand(X[:N], T).astype(np.float32)
     expected = []

@@ -226,6 +226,11 @@ def run_keras_grid(grid: Grid, weights: list[list[Array]]) -> FitLog:
 # --- report -----------------------------------------------------------------------
 
 
+def note(doing: str) -> None:
+    """Show progress, apart from the tables."""
+    print(f"... {doing}", file=sys.stderr, flush=True)
+
+
 class Report:
     """Prints the tables, and remembers what failed or fell short."""
 
@@ -249,6 +254,7 @@ class Report:
         rows = []
         for number in settings.sizes:
             size = SIZES[number]
+            note(f"epochs at {size}")
             times = in_new_process(
                 race_epochs, size, settings.repeats, settings.turn_seconds
             )
@@ -286,6 +292,7 @@ class Report:
             row: list[object] = [size]
             medians = []
             for contestant in ("keras", "sklstm"):
+                note(f"whole fits at {size}: {contestant}")
                 runs = [
                     in_new_process(time_whole_fits, contestant, size)
                     for _ in range(settings.processes)
@@ -305,7 +312,9 @@ class Report:
             f"{memory_kind()} after each fit",
             flush=True,
         )
+        note(f"grid and {further_fits} further fits: sklstm")
         ours, further = in_new_process(run_sklstm_grid, grid, further_fits)
+        note("grid: keras")
         loop = in_new_process(run_keras_grid, grid, ours.weights)
         rows = [
             [
