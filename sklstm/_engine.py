@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._geometry import EMPTY, capacity
+from sklstm._geometry import EMPTY, capacity, table_capacity
 from sklstm._kernel import speed_up
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
@@ -73,11 +73,12 @@ class Rows:
     @classmethod
     def of(cls, values, stride=1, targets=None, weights=None) -> Rows:
         """Pad NumPy arrays and put them on the device."""
+        room = capacity(len(values))
         return cls(
-            _padded(values),
+            _padded(values, room),
             stride,
-            None if targets is None else _padded(targets),
-            None if weights is None else _padded(weights),
+            None if targets is None else _padded(targets, room),
+            None if weights is None else _padded(weights, room),
         )
 
 
@@ -127,7 +128,7 @@ class Program:
     ) -> tuple[np.ndarray, LayerStates]:
         """Outputs of shape (K, B, n_outputs) and the states after the last batch."""
         outputs, after = self._compiled_forward(
-            rows.values, _padded(table), _int32(len(table)), *_flat(states)
+            rows.values, device_table(table), _int32(len(table)), *_flat(states)
         )
         return outputs.numpy()[: len(table)], to_numpy(self._nested(after))
 
@@ -140,7 +141,10 @@ class Program:
         series are short, so this pass is traced but not worth compiling.
         """
         outputs = self._traced_short(
-            rows.values, _padded(table), _padded(lengths), _int32(len(table))
+            rows.values,
+            device_table(table),
+            device_table(lengths),
+            _int32(len(table)),
         )
         return outputs.numpy()[: len(table)]
 
@@ -341,7 +345,7 @@ class ProgramPool:
         How many idle programs to keep.
     """
 
-    def __init__(self, n_idle: int = 32):
+    def __init__(self, n_idle: int = 16):
         self.n_idle = n_idle
         self._idle: OrderedDict[tuple, list[Program]] = OrderedDict()
         self._lock = threading.Lock()
@@ -382,13 +386,12 @@ POOL = ProgramPool()
 
 def device_table(table: np.ndarray):
     """A batch table on the device, padded to a capacity of batches."""
-    return _padded(table)
+    return _padded(table, table_capacity(*table.shape), np.int32)
 
 
-def _padded(array: np.ndarray):
-    """A tensor with room for a power of two of entries along the first axis."""
-    dtype = np.int32 if array.dtype.kind == "i" else np.float32
-    padded = np.zeros((capacity(len(array)), *array.shape[1:]), dtype)
+def _padded(array: np.ndarray, room: int, dtype=np.float32):
+    """A tensor with `room` for entries along the first axis."""
+    padded = np.zeros((room, *array.shape[1:]), dtype)
     padded[: len(array)] = array
     return tf.convert_to_tensor(padded)
 
