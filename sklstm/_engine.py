@@ -30,6 +30,7 @@ from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
 
 Arrays = tuple[np.ndarray, ...]
+LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
 
 
@@ -70,16 +71,14 @@ class Rows:
     targets: Any = None
     weights: Any = None
 
-    @classmethod
-    def of(cls, values, stride=1, targets=None, weights=None) -> Rows:
-        """Pad NumPy arrays and put them on the device."""
-        room = capacity(len(values))
-        return cls(
-            _padded(values, room),
-            stride,
-            None if targets is None else _padded(targets, room),
-            None if weights is None else _padded(weights, room),
-        )
+    @property
+    def room(self) -> int:
+        """The capacity."""
+        return self.values.shape[0]
+
+    def put_table(self, table: np.ndarray):
+        """A batch table over these rows on the device, padded to fit any other one."""
+        return _padded(table, table_capacity(self.room, table.shape[1]), np.int32)
 
 
 class Program:
@@ -96,8 +95,22 @@ class Program:
         self.n_outputs = self.model.outputs[0].shape[-1]
         self.trainers: dict[tuple, Trainer] = {}
         self._held: Parameters | None = None
+        self._rooms: set[int] = set()
         self._compiled_forward = _ByShape(self._forward_pass, jit_compile=True)
         self._traced_short = _ByShape(self._short_pass, jit_compile=False)
+
+    def put_rows(self, values, stride=1, targets=None, weights=None) -> Rows:
+        """Rows on the device, in the room of a program already compiled if it fits."""
+        n = len(values)
+        known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
+        room = min(known, default=capacity(n))
+        self._rooms.add(room)
+        return Rows(
+            _padded(values, room),
+            stride,
+            None if targets is None else _padded(targets, room),
+            None if weights is None else _padded(weights, room),
+        )
 
     def load(self, parameters: Parameters) -> None:
         """Set the model's weights and seeds, unless they are there already."""
@@ -128,7 +141,7 @@ class Program:
     ) -> tuple[np.ndarray, LayerStates]:
         """Outputs of shape (K, B, n_outputs) and the states after the last batch."""
         outputs, after = self._compiled_forward(
-            rows.values, device_table(table), _int32(len(table)), *_flat(states)
+            rows.values, rows.put_table(table), _int32(len(table)), *_flat(states)
         )
         return outputs.numpy()[: len(table)], to_numpy(self._nested(after))
 
@@ -142,8 +155,8 @@ class Program:
         """
         outputs = self._traced_short(
             rows.values,
-            device_table(table),
-            device_table(lengths),
+            rows.put_table(table),
+            rows.put_table(lengths),
             _int32(len(table)),
         )
         return outputs.numpy()[: len(table)]
@@ -382,11 +395,6 @@ class ProgramPool:
 
 
 POOL = ProgramPool()
-
-
-def device_table(table: np.ndarray):
-    """A batch table on the device, padded to a capacity of batches."""
-    return _padded(table, table_capacity(*table.shape), np.int32)
 
 
 def _padded(array: np.ndarray, room: int, dtype=np.float32):

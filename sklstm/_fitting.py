@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._engine import POOL, Parameters, Rows
+from sklstm._engine import POOL, Parameters
 from sklstm._geometry import FitPlan
 from sklstm._network import StackedLSTM, UserNetwork, sharing_key
 from sklstm._state import RecurrentState
@@ -103,8 +103,10 @@ def train(
     it, else the recipe's. `options` are those of `TrainingRun`.
     """
     windows = examples.windows
-    rows = Rows.of(windows.rows, windows.stride, examples.targets, examples.weights)
     with POOL.borrow(recipe.network) as program:
+        rows = program.put_rows(
+            windows.rows, windows.stride, examples.targets, examples.weights
+        )
         trainer = program.trainer(recipe.loss, recipe.optimizer)
         trainer.start(initial, recipe.optimizer, recipe.metrics, resume)
         states = program.zero_states() if layers is None else layers

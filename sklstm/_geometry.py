@@ -146,6 +146,6 @@ def capacity(n: int) -> int:
     return next((step for step in steps if n <= step), 1 << (n - 1).bit_length())
 
 
-def table_capacity(n_batches: int, batch_size: int) -> int:
-    """Room for batches that hold as many windows as `capacity` has rows."""
-    return -(-capacity(n_batches * batch_size) // batch_size)
+def table_capacity(room: int, batch_size: int) -> int:
+    """Batches that the windows of `room` rows fit in, whatever lane they start at."""
+    return room // batch_size + 2

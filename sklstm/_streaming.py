@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklstm._engine import Program, Rows
+from sklstm._engine import Program
 from sklstm._geometry import EMPTY, lay_in_lanes, read_from_lanes
 from sklstm._state import RecurrentState
 from sklstm._windows import Windows
@@ -41,7 +41,7 @@ def advance(
     outputs : ndarray of shape (n_windows, n_outputs)
     state : RecurrentState
     """
-    rows = Rows.of(windows.rows, windows.stride)
+    rows = program.put_rows(windows.rows, windows.stride)
     in_lanes = windows.full if in_lanes is None else in_lanes
     outputs = np.full((len(windows), program.n_outputs), np.nan, np.float32)
     layers = state.layers

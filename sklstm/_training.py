@@ -19,7 +19,6 @@ from sklstm._engine import (
     Parameters,
     Rows,
     Trainer,
-    device_table,
     to_device,
     to_numpy,
 )
@@ -141,7 +140,7 @@ class TrainingRun:
     def _run_epoch(self, table: np.ndarray, epoch: int, hooks, bar) -> dict[str, float]:
         """One pass over the batches in order, from the starting state."""
         if table is not self._table:
-            self._table, self._device_table = table, device_table(table)
+            self._table, self._device_table = table, self.rows.put_table(table)
         states, total, n_seen, logs = self._start_states, 0.0, 0, {}
         if self.metrics:
             self._model.reset_metrics()

@@ -179,7 +179,8 @@ def test_a_fit_after_an_interruption_starts_afresh():
 # --------------------------------------------------------------------------------------
 
 CHILD = """
-import json, signal, warnings
+import faulthandler, json, signal, warnings
+faulthandler.dump_traceback_later(110, exit=True)  # a fit that nothing interrupts
 import numpy as np
 from sklstm import StatefulLSTMRegressor
 import keras
@@ -205,6 +206,7 @@ def interrupted(estimator, n_rows):
             outcome = "returned"
         except KeyboardInterrupt:
             outcome = "raised"
+    print("ended", flush=True)
     found = {"outcome": outcome, "fitted": hasattr(estimator, "state_")}
     found["warnings"] = [[w.category.__name__, str(w.message)] for w in caught]
     if found["fitted"]:
@@ -248,19 +250,32 @@ def found(tmp_path_factory) -> list[dict]:
         text=True,
         env={**os.environ, "PYTHONPATH": root},
     )
-    watchdog = threading.Timer(240, process.kill)  # a fit that nothing interrupts
-    watchdog.start()
+    ended = threading.Event()
+
+    def interrupt():
+        """Not at once, which would always be between two compiled calls.
+
+        Once more after a while: where the signal is noticed inside a destructor,
+        Python itself can only ignore it.
+        """
+        delay = 0.25
+        while not ended.wait(delay):
+            process.send_signal(signal.SIGINT)
+            delay = 10.0
+
     found = []
     try:
         for line in process.stdout:
             if line.strip() == "now":
-                # Not at once, which would always be between two compiled calls.
-                threading.Timer(0.25, process.send_signal, [signal.SIGINT]).start()
+                ended.clear()
+                threading.Thread(target=interrupt, daemon=True).start()
+            elif line.strip() == "ended":
+                ended.set()
             elif line.startswith("found "):
                 found.append(json.loads(line.removeprefix("found ")))
         _, err = process.communicate()
     finally:
-        watchdog.cancel()
+        ended.set()
         process.kill()
     assert process.returncode == 0, err
     return found

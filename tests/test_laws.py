@@ -410,6 +410,40 @@ def test_many_rows_at_once_are_answered_like_few():
     assert_close(outputs, naive.predict(rows), **ROUNDING)
 
 
+@pytest.mark.slow
+def test_training_on_many_rows_is_training_on_few_at_a_time():
+    """Five thousand windows in one pass, or three thousand and then the rest."""
+    spec = POOL[8]
+    n_rows = spec.sequence_length - 1 + 5_000
+    X, y = make_rows(n_rows, spec.n_features, 3), make_target(spec, n_rows, 3)
+    # Small steps: over 625 of them rounding would otherwise be amplified.
+    learning = {"optimizer": "sgd", "optimizer__learning_rate": 0.01}
+    whole = make_estimator(spec, **learning).fit(X, y)
+    parts = make_estimator(spec, **learning)
+    parts.partial_fit(X[:3_001], y[:3_001]).partial_fit(X[3_001:], y[3_001:])
+    assert weight_change(whole.initial_weights_, whole.get_weights()) > 1e-2
+    assert_same_weights(parts.get_weights(), whole.get_weights(), rtol=1e-4, atol=1e-5)
+
+
+@among_stateful
+def test_estimators_that_share_a_geometry_do_not_share_anything_else(spec):
+    """Between two calls on one, another of the same shape is trained and asked."""
+    alone, X, y = trained(spec)
+    rows = make_rows(9, spec.n_features, seed=4)
+    expected = outputs_of(alone, rows)
+    one = trained(spec).estimator
+    other = make_estimator(spec, random_state=8, optimizer__learning_rate=0.5)
+    halves = []
+    for piece in (slice(0, 4), slice(4, 9)):
+        halves.append(outputs_of(one, rows[piece]))
+        one.observe(rows[piece])
+        other.fit(X + 1.0, y).observe(rows).partial_fit(X, y)
+        other.predict(rows)
+    assert_close(np.concatenate(halves), expected, **ROUNDING)
+    again = make_estimator(spec).fit(X, y)
+    assert_identical_weights(again.get_weights(), alone.get_weights())
+
+
 # --------------------------------------------------------------------------------------
 # Laws 1 and 2: how the rows are cut up does not matter
 # --------------------------------------------------------------------------------------

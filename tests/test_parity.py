@@ -396,49 +396,211 @@ def test_validation_loss_equals_the_keras_loop(stateful):
     assert_same_weights(estimator.get_weights(), loop.weights, **PARITY)
 
 
-def gru_graph(meta: dict[str, Any]) -> Any:
-    """Return a user's own functional graph: a GRU beside the window's mean."""
+def schedule() -> Any:
+    """Return a learning rate that falls to a fifth every four batches."""
+    import keras
+
+    return keras.optimizers.schedules.ExponentialDecay(0.05, 4, 0.2)
+
+
+# Networks of one geometry share compiled programs: each of these settings must take
+# effect all the same, also where only a number differs from the one before.
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("Adam", {"learning_rate": 0.05}),
+    ("Adam", {"learning_rate": 0.01, "beta_1": 0.5}),
+    ("Adam", {"learning_rate": 0.01, "beta_1": 0.95, "epsilon": 0.1}),
+    ("Adam", {"learning_rate": 0.01, "clipnorm": 0.02, "epsilon": 0.1}),
+    ("Adam", {"learning_rate": 0.01, "amsgrad": True}),
+    ("Adam", {"learning_rate": schedule}),
+    ("AdamW", {"learning_rate": 0.01, "weight_decay": 1.0}),
+    ("SGD", {"learning_rate": 0.1}),
+    ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+    ("SGD", {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}),
+    ("SGD", {"learning_rate": 0.1, "clipvalue": 0.01}),
+    ("RMSprop", {"learning_rate": 0.01, "rho": 0.5}),
+]
+
+
+def assert_small_parity(loop_optimizer: Any, loop_loss: Any, **parameters: Any) -> Loop:
+    """Fit one small network as asked, and the Keras loop; compare."""
+    data = make_data("regression", 3 * 3 + 1)
+    estimator = StatefulLSTMRegressor(
+        (4,),
+        sequence_length=2,
+        batch_size=3,
+        epochs=EPOCHS,
+        random_state=0,
+        **parameters,
+    ).fit(data.X, data.y)
+    loop = lstm_loop(
+        (4,),
+        1,
+        "linear",
+        data.X,
+        data.y_encoded,
+        initial_weights=estimator.initial_weights_,
+        sequence_length=2,
+        batch_size=3,
+        epochs=EPOCHS,
+        optimizer=loop_optimizer,
+        loss=loop_loss,
+        new_rows=data.X_new,
+    )
+    assert_parity(estimator, loop, data)
+    return loop
+
+
+@pytest.mark.parametrize(
+    "name, config, form",
+    [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)],
+    ids=[f"{n}-{'-'.join(c)}" for n, c in SETTINGS],
+)
+def test_optimizer_settings_take_effect(name, config, form):
+    """Routed to a name or set on an instance, each number is the optimizer's."""
+    import keras
+
+    config = {k: v() if callable(v) else v for k, v in config.items()}
+    if form == "routed":
+        parameters = {f"optimizer__{k}": v for k, v in config.items()}
+        parameters["optimizer"] = name
+    else:
+        parameters = {"optimizer": getattr(keras.optimizers, name)(**config)}
+    optimizer = getattr(keras.optimizers, name)(**config)
+    assert_small_parity(optimizer, "mean_squared_error", **parameters)
+
+
+def test_loss_settings_take_effect():
+    """Another loss, or another number in the same loss, trains another network."""
+    import keras
+
+    losses = [
+        "mean_squared_error",
+        "mean_absolute_error",
+        "huber",
+        keras.losses.Huber(delta=0.1),
+        keras.losses.Huber(delta=0.5),
+    ]
+    seen = [
+        assert_small_parity(
+            OPTIMIZERS["sgd"],
+            loss,
+            loss=loss,
+            optimizer="sgd",
+            optimizer__learning_rate=0.1,
+        ).losses[0]
+        for loss in losses
+    ]
+    assert len({round(loss, 6) for loss in seen}) == len(losses)
+
+
+def inputs_of(meta: dict[str, Any]) -> Any:
+    """Return the input that a model for ``meta`` begins with."""
     import keras
 
     shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
-    inputs = keras.Input(batch_shape=shape)
+    return keras.Input(batch_shape=shape)
+
+
+def gru_graph(meta: dict[str, Any]) -> Any:
+    """Return a functional graph: a GRU beside the window's mean."""
+    import keras
+
+    inputs = inputs_of(meta)
     gru = keras.layers.GRU(4, stateful=meta["stateful"])(inputs)
     mean = keras.layers.GlobalAveragePooling1D()(inputs)
-    outputs = keras.layers.Dense(meta["n_outputs_"])(
-        keras.layers.Concatenate()([gru, mean])
+    both = keras.layers.Concatenate()([gru, mean])
+    return keras.Model(inputs, keras.layers.Dense(meta["n_outputs_"])(both))
+
+
+def penalised(meta: dict[str, Any], strength: float = 0.01) -> Any:
+    """Return an LSTM whose weights are part of the loss and bounded."""
+    import keras
+
+    inputs = inputs_of(meta)
+    lstm = keras.layers.LSTM(
+        4,
+        stateful=meta["stateful"],
+        kernel_regularizer=keras.regularizers.L2(strength),
+        recurrent_constraint=keras.constraints.MaxNorm(0.5),
+    )(inputs)
+    return keras.Model(inputs, keras.layers.Dense(meta["n_outputs_"])(lstm))
+
+
+def unusual_lstm(meta: dict[str, Any]) -> Any:
+    """Return an LSTM of other activations, without bias, read backwards."""
+    import keras
+
+    inputs = inputs_of(meta)
+    lstm = keras.layers.LSTM(
+        4,
+        activation="relu",
+        recurrent_activation="hard_sigmoid",
+        use_bias=False,
+        go_backwards=True,
+        stateful=meta["stateful"],
+    )(inputs)
+    return keras.Model(inputs, keras.layers.Dense(meta["n_outputs_"])(lstm))
+
+
+def half_frozen(meta: dict[str, Any]) -> Any:
+    """Return a network with a layer that is not trained, and one that normalises."""
+    import keras
+
+    model = keras.Sequential([inputs_of(meta)])
+    model.add(keras.layers.Dense(3, trainable=False, activation="tanh"))
+    model.add(
+        keras.layers.SimpleRNN(4, stateful=meta["stateful"], return_sequences=True)
     )
-    return keras.Model(inputs, outputs)
+    model.add(keras.layers.BatchNormalization(momentum=0.5))
+    model.add(keras.layers.LSTM(3, stateful=meta["stateful"]))
+    model.add(keras.layers.Dense(meta["n_outputs_"]))
+    return model
+
+
+def both_ways(meta: dict[str, Any]) -> Any:
+    """Return a bidirectional layer, whose two halves each carry their state."""
+    import keras
+
+    model = keras.Sequential([inputs_of(meta)])
+    model.add(
+        keras.layers.Bidirectional(keras.layers.LSTM(3, stateful=meta["stateful"]))
+    )
+    model.add(keras.layers.Dense(meta["n_outputs_"]))
+    return model
+
+
+OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_own_model_equals_the_keras_loop(optimizer, stateful):
-    """A graph that the user built from ``meta`` trains as it does in Keras."""
+@pytest.mark.parametrize("function", OWN_MODELS)
+def test_own_model_equals_the_keras_loop(function, stateful):
+    """A model that the user built from ``meta`` trains as it does in Keras."""
     B, T = 3, 4
-    data = make_data("two outputs", 3 * 4 + 2 + T - 1)  # two windows too many
-    settings = OPTIMIZERS[optimizer]
+    data = make_data("two outputs", 3 * 3 + 2 * stateful + T - 1)  # two to be dropped
     estimator = StatefulLSTMRegressor(
-        model=gru_graph,
+        model=function,
         loss="mean_squared_error",
         sequence_length=T,
         batch_size=B,
         stateful=stateful,
         shuffle=False,
         epochs=EPOCHS,
-        optimizer=optimizer,
-        optimizer__learning_rate=settings["config"]["learning_rate"],
+        optimizer="adam",
+        optimizer__learning_rate=0.01,
         random_state=0,
     ).fit(data.X, data.y, sample_weight=data.sample_weight)
 
     def build(batch_size):
-        meta = {
-            "batch_size": batch_size,
-            "sequence_length": T,
-            "stateful": stateful,
-            "n_features_in_": N_FEATURES,
-            "n_outputs_": 2,
-        }
-        return gru_graph(meta)
+        return function(
+            {
+                "batch_size": batch_size,
+                "sequence_length": T,
+                "stateful": stateful,
+                "n_features_in_": N_FEATURES,
+                "n_outputs_": 2,
+            }
+        )
 
     loop = keras_loop(
         build,
@@ -448,10 +610,34 @@ def test_own_model_equals_the_keras_loop(optimizer, stateful):
         sequence_length=T,
         batch_size=B,
         epochs=EPOCHS,
-        optimizer=settings,
+        optimizer=OPTIMIZERS["adam"],
         loss="mean_squared_error",
         stateful=stateful,
         sample_weight=data.sample_weight,
         new_rows=data.X_new,
     )
     assert_parity(estimator, loop, data)
+
+
+def test_routed_parameters_reach_the_own_model():
+    """A number in the model's function is not mistaken for another's program."""
+    data = make_data("regression", 12)
+    fits = [
+        StatefulLSTMRegressor(
+            model=penalised,
+            model__strength=strength,
+            loss="mean_squared_error",
+            sequence_length=2,
+            batch_size=3,
+            epochs=1,
+            random_state=0,
+        ).fit(data.X, data.y)
+        for strength in (0.0, 0.1, 1.0)
+    ]
+    losses = [estimator.history_["loss"][0] for estimator in fits]
+    kernel = fits[0].initial_weights_[0]
+    assert fits[1].initial_weights_[0].tolist() == kernel.tolist()
+    # The penalty shrinks a little over the three batches of the epoch.
+    ratio = (losses[2] - losses[0]) / (losses[1] - losses[0])
+    assert losses[1] - losses[0] == pytest.approx(0.1 * np.sum(kernel**2), rel=0.05)
+    assert ratio == pytest.approx(10.0, rel=0.05)
