@@ -349,7 +349,8 @@ class BaseStatefulLSTM(InputChecks):
         self : object
             The estimator, its state after the last row.
         """
-        _, self.state_ = self._walk_from(self.state_, self._check_rows(X))
+        X = self._check_rows(X)
+        _, self.state_ = self._walk_from(self.state_, X)
         return self
 
     def step(self, X):
@@ -366,7 +367,8 @@ class BaseStatefulLSTM(InputChecks):
         y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
             What ``predict(X)`` would have returned.
         """
-        outputs, self.state_ = self._walk_from(self.state_, self._check_rows(X))
+        X = self._check_rows(X)
+        outputs, self.state_ = self._walk_from(self.state_, X)
         return self._decode(outputs)
 
     def get_states(self) -> RecurrentState:
@@ -525,8 +527,12 @@ class BaseStatefulLSTM(InputChecks):
         n_train = n - int(n * self.validation_split)
         if self._n_dimensions == 2:
             check_enough_rows(n_train, windows.sequence_length)
-        needed = self.batch_size if self.stateful and self.drop_remainder else 1
-        check_enough_windows(int(full[:n_train].sum()), needed, windows.sequence_length)
+        check_enough_windows(
+            int(full[:n_train].sum()),
+            self.batch_size if self.stateful and self.drop_remainder else 1,
+            windows.sequence_length,
+            ready_made=self._n_dimensions == 3,
+        )
         return FitPlan.of(
             windows.ends[full],
             n_held_out=int(full[n_train:].sum()),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -74,9 +74,19 @@ class RoutedParameters(BaseWrapper):
         -------
         self
         """
+        self._check_names(params)
         routed = {name: params.pop(name) for name in list(params) if "__" in name}
         self._assign_routed(routed)
         return BaseEstimator.set_params(self, **params)
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        """Refuse unknown names before any parameter is set."""
+        owner, valid = type(self).__name__, self._signature_names()
+        unknown = [name for name in names if name not in valid]
+        try:
+            check_keywords(owner, unknown, valid, ROUTED_PREFIXES)
+        except TypeError as error:  # what scikit-learn's own set_params raises
+            raise ValueError(f"Invalid parameter for {owner}: {error}") from None
 
     __repr__ = BaseEstimator.__repr__
     __sklearn_tags__ = BaseEstimator.__sklearn_tags__

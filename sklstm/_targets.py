@@ -57,7 +57,13 @@ class ContinuousTarget:
                 f"The model gives {n_outputs} output(s) for each window, but y has"
                 f" {self.n_outputs}. Give its last layer meta['n_outputs_'] units."
             )
-        return np.asarray(y, np.float32).reshape(len(y), -1)
+        columns = np.asarray(y, np.float32).reshape(len(y), -1)
+        if columns.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"y has {columns.shape[1]} output(s) for each row, but the estimator"
+                f" was fitted on {self.n_outputs}."
+            )
+        return columns
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions in the shape of y."""
@@ -129,6 +135,13 @@ class ClassTarget:
                 f"The model gives {n_outputs} output(s) for each window, but y has"
                 f" {n_classes} classes. Build its last layer with meta['n_outputs_']"
                 " units."
+            )
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"y holds the label(s) {unknown.tolist()}, which are not among the"
+                f" classes {self.classes.tolist()}. Pass all labels there will be as"
+                " classes= in the first call of partial_fit."
             )
         indices = np.searchsorted(self.classes, y)
         if n_outputs > 1 and "sparse" not in loss_name(loss):

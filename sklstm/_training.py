@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -119,7 +120,15 @@ class TrainingRun:
         finally:
             for callback in hooks.callbacks:
                 callback.set_model(None)  # the model goes back to the pool
-        return self.trainer.read()
+        return self._checked(self.trainer.read())
+
+    def _checked(self, parameters: Parameters) -> Parameters:
+        """The parameters, unless the last update left them not finite."""
+        if not all(np.isfinite(weight).all() for weight in parameters.weights):
+            self._refuse(
+                "weights became infinite or NaN", len(self.history["loss"]) - 1
+            )
+        return parameters
 
     def _run_epochs(self, hooks) -> None:
         with _progress_bar(self.epochs, self.verbose) as bar:
@@ -162,7 +171,8 @@ class TrainingRun:
             bar.update((stop - first) / len(table))
             if self._model.stop_training:
                 break
-        self._check_finite(logs["loss"], epoch)
+        if not np.isfinite(logs["loss"]):
+            self._refuse(f"loss became {logs['loss']}", epoch)
         self._states = states
         self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
         return logs | self._validate(states)
@@ -194,14 +204,13 @@ class TrainingRun:
         logs = self._model.compute_metrics(None, y, tf.convert_to_tensor(y_pred), w)
         return {name: float(value) for name, value in logs.items() if name != "loss"}
 
-    def _check_finite(self, loss: float, epoch: int) -> None:
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"The loss became {loss} in epoch {epoch + 1} of {self.epochs}, so"
-                " training stopped and the estimator was left as it was. Scale X and y"
-                " (for example with StandardScaler), lower optimizer__learning_rate, or"
-                " set optimizer__clipnorm=1.0."
-            )
+    def _refuse(self, what: str, epoch: int) -> NoReturn:
+        raise ValueError(
+            f"The {what} in epoch {epoch + 1} of {self.epochs}, so training stopped and"
+            " the estimator was left as it was. Scale X and y (for example with"
+            " StandardScaler), lower optimizer__learning_rate, or set"
+            " optimizer__clipnorm=1.0."
+        )
 
     def _keep_last_whole_epoch(self) -> None:
         n_whole = len(self.history.get("loss", ()))

@@ -94,17 +94,22 @@ def check_enough_rows(n_rows: int, sequence_length: int) -> None:
         )
 
 
-def check_enough_windows(n_windows: int, batch_size: int, sequence_length: int) -> None:
+def check_enough_windows(
+    n_windows: int, batch_size: int, sequence_length: int, ready_made: bool
+) -> None:
     """Raise ValueError where the windows do not fill one batch."""
     if n_windows >= batch_size:
         return
     mend = "Pass more rows"
     if n_windows:
         mend += ", use a smaller batch_size, or set drop_remainder=False"
+    smallest = f"{batch_size + sequence_length - 1} rows"
+    if ready_made:
+        smallest = f"{batch_size} full windows"
     raise ValueError(
         f"There are {n_windows} full window(s) of sequence_length={sequence_length} to"
         f" train on, fewer than batch_size={batch_size}. The smallest input that would"
-        f" do is {batch_size + sequence_length - 1} rows to train on. {mend}."
+        f" do is {smallest} to train on. {mend}."
     )
 
 

@@ -159,32 +159,23 @@ def test_representations():
 GRID = {"stateful": [True, False], "optimizer__learning_rate": [0.02, 0.2]}
 
 
-@functools.cache
-def searched() -> GridSearchCV:
-    """Return the search in this process, which others are compared with."""
-    search = GridSearchCV(regressor(), GRID, cv=SPLITS, return_train_score=True)
-    return search.fit(X, y)
-
-
 def test_grid_search_is_a_loop_over_the_splits():
     """Train scores too: the rows of a fit are replayed from where they began."""
-    assert "mean_train_score" in searched().cv_results_
-    assert_searched(searched(), regressor())
+    search = GridSearchCV(regressor(), GRID, cv=SPLITS, return_train_score=True)
+    search.fit(X, y)
+    assert "mean_train_score" in search.cv_results_
+    assert_searched(search, regressor())
 
 
 @pytest.mark.slow
 def test_grid_search_in_two_processes():
-    """Scores and predictions are those of one process."""
+    """Scores and predictions are those that this process arrives at by hand."""
+    grid = {"optimizer__learning_rate": GRID["optimizer__learning_rate"]}
     search = GridSearchCV(
-        regressor(), GRID, cv=SPLITS, return_train_score=True, n_jobs=2
+        regressor(), grid, cv=SPLITS, return_train_score=True, n_jobs=2
     ).fit(X, y)
-    one = searched()
-    assert search.best_params_ == one.best_params_
-    for part in ("test", "train"):
-        for k in range(3):
-            name = f"split{k}_{part}_score"
-            assert_close(search.cv_results_[name], one.cv_results_[name], what=name)
-    np.testing.assert_array_equal(search.predict(X_NEW), one.predict(X_NEW))
+    assert "mean_train_score" in search.cv_results_
+    assert_searched(search, regressor())
 
 
 def test_randomized_search():
