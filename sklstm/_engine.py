@@ -450,6 +450,6 @@ def _loss_key(loss: Any) -> Any:
     if isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith(
         "keras."
     ):
-        config = dict(loss.get_config(), name=None)
+        config = dict(vars(loss), name=None)  # Huber's `get_config` forgets its delta
         return (type(loss), json.dumps(config, sort_keys=True, default=str))
     return loss

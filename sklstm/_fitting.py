@@ -210,8 +210,7 @@ def user_recipe(
     n_outputs = model.outputs[0].shape[-1]
     key = sharing_key(model) or ("UserNetwork", np.random.SeedSequence().entropy)
     if model.compiled:
-        config = model.get_compile_config() or {}
-        metrics = keras.saving.deserialize_keras_object(config.get("metrics"))
+        metrics = getattr(model._compile_metrics, "_user_metrics", None)
         choices = {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
     return Recipe(
         UserNetwork(function, network.meta, (*key, meta["batch_size"])),

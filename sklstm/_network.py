@@ -51,7 +51,9 @@ class StackedLSTM:
         return ("StackedLSTM", self)
 
     def at_batch_size(self, batch_size: int) -> StackedLSTM:
-        """The same network with another number of lanes."""
+        """The same network with another number of lanes; a stateless one has none."""
+        if self.batch_size is None:
+            return self
         return replace(self, batch_size=batch_size)
 
     def build(self) -> keras.Model:
@@ -125,8 +127,10 @@ class UserNetwork:
         return dict(self.meta)["batch_size"]
 
     def at_batch_size(self, batch_size: int) -> UserNetwork:
-        """The same network with another number of lanes."""
-        meta = {**dict(self.meta), "batch_size": batch_size, "stateful": True}
+        """The same network with another number of lanes; a stateless one has none."""
+        if self.batch_size is None:
+            return self
+        meta = {**dict(self.meta), "batch_size": batch_size}
         return replace(self, meta=tuple(meta.items()), key=(*self.key, batch_size))
 
     def build(self, seed: int = 0) -> keras.Model:
@@ -165,6 +169,11 @@ def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
             f" n_outputs), a row for each window; got {tuple(model.outputs[0].shape)}."
             " The last recurrent layer probably needs return_sequences=False."
         )
+    if not meta["stateful"] and recurrent_layers(model):
+        raise ValueError(
+            "stateful=False, but the model function returned a model with a stateful"
+            " recurrent layer. Pass stateful=meta['stateful'] to its recurrent layers."
+        )
     if meta["stateful"] and not recurrent_layers(model):
         raise ValueError(
             "stateful=True, but the model function returned a model without a stateful"
@@ -197,10 +206,25 @@ def sharing_key(model: keras.Model) -> tuple | None:
         own = not type(layer).__module__.startswith("keras.")
         if own or isinstance(layer, keras.layers.Lambda):
             return None
+    config = keras.saving.serialize_keras_object(model)
+    if _holds_functions(config):
+        return None
     names = {layer.name for layer in model._flatten_layers()}
     numbered = {name: f"#{k}" for k, name in enumerate(_in_order(model, names))}
-    config = _without_names(keras.saving.serialize_keras_object(model), numbered)
+    config = _without_names(config, numbered)
     return ("UserNetwork", json.dumps(config, sort_keys=True, default=str))
+
+
+def _holds_functions(config: Any) -> bool:
+    """Whether a configuration names a function or class that is not Keras's own."""
+    if isinstance(config, dict):
+        module = config.get("module") if "class_name" in config else None
+        foreign = module is not None and not str(module).startswith("keras")
+        is_function = config.get("class_name") == "function"
+        return foreign or is_function or any(map(_holds_functions, config.values()))
+    if isinstance(config, list | tuple):
+        return any(map(_holds_functions, config))
+    return False
 
 
 def _in_order(model, names: set[str]) -> list[str]:

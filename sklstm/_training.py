@@ -6,9 +6,12 @@ mean is the estimator's.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -83,6 +86,8 @@ class TrainingRun:
         self.last_output: np.ndarray | None = None
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
+        self._logged = keras.callbacks.History()  # what callbacks add to the logs too
+        self._calls_python = bool(self.callbacks or self.metrics or self.validation)
         self._table: np.ndarray | None = None
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = _Slices(1 if self._call_batch_hooks else None)
@@ -108,13 +113,17 @@ class TrainingRun:
             Where the user interrupts later: the last whole epoch stands.
         """
         hooks = keras.callbacks.CallbackList(
-            self.callbacks, model=self._model, epochs=self.epochs, verbose=self.verbose
+            [*self.callbacks, self._logged],
+            model=self._model,
+            epochs=self.epochs,
+            verbose=self.verbose,
         )
         try:
             hooks.on_train_begin()
-            self._run_epochs(hooks)
-            hooks.on_train_end({name: v[-1] for name, v in self.history.items()})
+            with _interrupts_held_back() as self._notice_interrupt:
+                self._run_epochs(hooks)
             self.trainer.finish()
+            hooks.on_train_end({name: v[-1] for name, v in self.history.items()})
         except KeyboardInterrupt:
             self._keep_last_whole_epoch()
         finally:
@@ -140,9 +149,13 @@ class TrainingRun:
                     self.history.setdefault(name, []).append(value)
                 self._before_epoch = None
                 hooks.on_epoch_end(epoch, logs)
+                for name in self._logged.history.keys() - logs.keys():
+                    values = self.history.setdefault(name, [])
+                    values.append(self._logged.history[name][-1])
                 if self.verbose:
                     shown = {name: f"{value:.4g}" for name, value in logs.items()}
                     bar.set_postfix(shown, refresh=epoch + 1 == self.epochs)
+                self._notice_interrupt()
                 if self._model.stop_training:
                     break
 
@@ -156,7 +169,8 @@ class TrainingRun:
         for first, stop in self._slices.over(len(table)):
             if self._call_batch_hooks:
                 hooks.on_train_batch_begin(first)
-            if stop - first < len(table) and self._before_epoch is None:
+            is_part = stop - first < len(table)
+            if (is_part or self._calls_python) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
             loss, outputs, states = self.trainer.train(
                 self.rows, self._device_table, first, stop, states
@@ -169,6 +183,8 @@ class TrainingRun:
             if self._call_batch_hooks:
                 hooks.on_train_batch_end(first, dict(logs))
             bar.update((stop - first) / len(table))
+            if is_part:
+                self._notice_interrupt()
             if self._model.stop_training:
                 break
         if not np.isfinite(logs["loss"]):
@@ -192,6 +208,7 @@ class TrainingRun:
         outputs, _ = self.trainer.program.forward(self.rows, held_out.table, states)
         y_pred = tf.constant(read_from_lanes(outputs, held_out.table))
         y, w = tf.constant(held_out.targets), tf.constant(held_out.weights)
+        self._model._clear_losses()  # those of activities belong to the traced pass
         loss = self._model.compute_loss(None, y, y_pred, w, training=False)
         logs = {"val_loss": float(loss)}
         if self.metrics:
@@ -224,6 +241,30 @@ class TrainingRun:
             RuntimeWarning,
             stacklevel=5,
         )
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[Callable[[], None]]:
+    """Note Ctrl-C, and raise it where asked: weights and history then agree.
+
+    Only the main thread is sent it, and a handler of the user's own is left alone.
+    """
+    arrived: list[int] = []
+
+    def notice() -> None:
+        if arrived:
+            arrived.clear()
+            raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield notice
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
+    try:
+        yield notice
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Slices:

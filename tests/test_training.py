@@ -602,14 +602,6 @@ def test_partial_fit_goes_on_from_fit():
     )
 
 
-def test_partial_fit_at_another_learning_rate():
-    estimator = fit(regressor(**FAST))
-    before = estimator.get_weights()
-    estimator.set_params(optimizer__learning_rate=0.0)
-    estimator.partial_fit(X[N : N + 6], y[N : N + 6])
-    assert_identical_weights(estimator.get_weights(), before)
-
-
 def test_partial_fit_of_a_classifier_with_classes_to_come():
     """A class not seen yet has its column."""
     estimator = classifier()
