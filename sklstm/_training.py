@@ -87,7 +87,7 @@ class TrainingRun:
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
-        self._calls_python = bool(self.callbacks or self.metrics or self.validation)
+        self._calls_python = bool(self.metrics or self.validation)
         self._table: np.ndarray | None = None
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = _Slices(1 if self._call_batch_hooks else None)
