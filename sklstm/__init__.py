@@ -16,6 +16,7 @@ _HOMES = {
     "RecurrentState": "sklstm._state",
     "SlidingWindow": "sklstm.preprocessing",
     "frame_series": "sklstm.preprocessing",
+    "stream": "sklstm.streaming",
 }
 
 __all__ = sorted(_HOMES)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,8 +29,10 @@ from sklstm._geometry import EMPTY, capacity, table_capacity
 from sklstm._kernel import speed_up
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
+from sklstm._windows import Windows
 
 Arrays = tuple[np.ndarray, ...]
+_NO_LENGTHS = np.empty(0, np.int32)
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
 
@@ -64,12 +67,15 @@ class Rows:
         Rows for each target: 1 for a series, the window length for ready-made windows.
     targets : tensor of shape (capacity, n_outputs) or None
     weights : tensor of shape (capacity,) or None
+    lengths : tensor of shape (capacity,) or (0,)
+        Rows that each padded window has; empty where none is padded.
     """
 
     values: Any
     stride: int
-    targets: Any = None
-    weights: Any = None
+    targets: Any
+    weights: Any
+    lengths: Any
 
     @property
     def room(self) -> int:
@@ -99,17 +105,19 @@ class Program:
         self._compiled_forward = _ByShape(self._forward_pass, jit_compile=True)
         self._traced_short = _ByShape(self._short_pass, jit_compile=False)
 
-    def put_rows(self, values, stride=1, targets=None, weights=None) -> Rows:
+    def put_rows(self, windows: Windows, targets=None, weights=None) -> Rows:
         """Rows on the device, in the room of a program already compiled if it fits."""
-        n = len(values)
+        n = len(windows.rows)
         known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
         room = min(known, default=capacity(n))
         self._rooms.add(room)
+        lengths = windows.lengths
         return Rows(
-            _padded(values, room),
-            stride,
+            _padded(windows.rows, room),
+            windows.stride,
             None if targets is None else _padded(targets, room),
             None if weights is None else _padded(weights, room),
+            _padded(lengths, room, np.int32) if windows.is_padded else _NO_LENGTHS,
         )
 
     def load(self, parameters: Parameters) -> None:
@@ -141,7 +149,11 @@ class Program:
     ) -> tuple[np.ndarray, LayerStates]:
         """Outputs of shape (K, B, n_outputs) and the states after the last batch."""
         outputs, after = self._compiled_forward(
-            rows.values, rows.put_table(table), _int32(len(table)), *_flat(states)
+            rows.values,
+            rows.lengths,
+            rows.put_table(table),
+            _int32(len(table)),
+            *_flat(states),
         )
         return outputs.numpy()[: len(table)], to_numpy(self._nested(after))
 
@@ -161,14 +173,14 @@ class Program:
         )
         return outputs.numpy()[: len(table)]
 
-    def _forward_pass(self, values, table, n_batches, *states):
+    def _forward_pass(self, values, lengths, table, n_batches, *states):
         self._set_states(states)
         outputs = self._outputs_like(table)
 
         def body(k, outputs):
             ends = table[k]  # (B,)
             before = self._read_states()
-            y_pred = self.model(self._windows(values, ends), training=False)
+            y_pred = self._call(self._windows(values, ends), lengths, ends)
             self._keep_empty_lanes(before, ends != EMPTY)
             return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
 
@@ -190,6 +202,16 @@ class Program:
 
         _, outputs = tf.while_loop(lambda k, _: k < n_batches, body, (0, outputs))
         return outputs.stack()
+
+    def _call(self, x, lengths, ends, training=False):
+        """The model's outputs for windows `x`, steps that are padding masked."""
+        if not lengths.shape[0]:
+            return self.model(x, training=training)
+        at = tf.maximum(ends, 0) // self.sequence_length
+        steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
+        mask = steps < tf.gather(lengths, at)[:, tf.newaxis]  # (B, T)
+        with _lost_masks_refused():
+            return self.model.call(x, training=training, mask=mask)
 
     def _outputs_like(self, table):
         """Room for the outputs of every entry of a batch table."""
@@ -251,11 +273,13 @@ class Trainer:
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
         self._compiled_train = _ByShape(self._train_pass, jit_compile=True)
 
-    def start(self, parameters: Parameters, optimizer, metrics, resume=False) -> None:
+    def start(
+        self, parameters: Parameters, metrics, learning_rate: float | None
+    ) -> None:
         """Make the program's model ready to train on from `parameters`.
 
-        Slots of another optimizer are not taken over, nor, unless `resume`, is the
-        learning rate.
+        Slots of another optimizer are not taken over. Where `learning_rate` is None,
+        it is the one among the slots.
         """
         program = self.program
         program.load(parameters)
@@ -265,8 +289,8 @@ class Trainer:
         _assign(
             self.optimizer.variables, parameters.slots if is_ours else self._fresh_slots
         )
-        if not (is_ours and resume) and not _has_schedule(optimizer):
-            self.optimizer.learning_rate = float(optimizer.learning_rate)
+        if learning_rate is not None:
+            self.optimizer.learning_rate = learning_rate
         program.model.compile(
             optimizer=self.optimizer, loss=self.loss, metrics=metrics, jit_compile=False
         )
@@ -304,6 +328,7 @@ class Trainer:
         """
         loss, outputs, after = self._compiled_train(
             rows.values,
+            rows.lengths,
             rows.targets,
             rows.weights,
             _int32(rows.stride),
@@ -315,7 +340,7 @@ class Trainer:
         return float(loss), outputs.numpy()[first:stop], self.program._nested(after)
 
     def _train_pass(
-        self, values, targets, weights, stride, table, first, stop, *states
+        self, values, lengths, targets, weights, stride, table, first, stop, *states
     ):
         program, model = self.program, self.program.model
         program._set_states(states)
@@ -329,7 +354,7 @@ class Trainer:
             w = tf.gather(weights, at)
             before = program._read_states()
             with tf.GradientTape() as tape:
-                y_pred = model(x, training=True)
+                y_pred = program._call(x, lengths, ends, training=True)
                 # Keras leaves masked entries out of a loss's sum and of its count.
                 y_pred._keras_mask = live
                 loss = model.compute_loss(x, y, y_pred, w)
@@ -404,6 +429,21 @@ def _padded(array: np.ndarray, room: int, dtype=np.float32):
     return tf.convert_to_tensor(padded)
 
 
+@contextmanager
+def _lost_masks_refused() -> Iterator[None]:
+    """Turn Keras's warning that a layer drops the mask into an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*does not support mask")
+        try:
+            yield
+        except UserWarning as warning:
+            raise ValueError(
+                "The model has a layer before its recurrent ones that cannot tell"
+                f" padding from data: {warning} Pass windows of one length, or leave"
+                " that layer out."
+            ) from None
+
+
 def to_device(states: LayerStates) -> LayerStates:
     """The state arrays as tensors."""
     return tuple(tuple(map(tf.convert_to_tensor, layer)) for layer in states)
@@ -431,6 +471,13 @@ def _values(variables: Sequence) -> Arrays:
 
 def _flat(states: Sequence[Sequence]) -> list:
     return [value for layer in states for value in layer]
+
+
+def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:
+    """The learning rate, or None where a schedule sets it."""
+    if _has_schedule(optimizer):
+        return None
+    return float(optimizer.learning_rate)
 
 
 def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:

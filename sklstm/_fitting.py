@@ -6,19 +6,21 @@ here remembers anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sklstm._engine import POOL, Parameters
+from sklstm._engine import POOL, Parameters, learning_rate_of
 from sklstm._geometry import FitPlan
 from sklstm._network import StackedLSTM, UserNetwork, sharing_key
+from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
-from sklstm._streaming import STATELESS_LANES, advance
 from sklstm._tensorflow import keras
 from sklstm._training import TrainingRun, Validation
+from sklstm._walking import STATELESS_LANES, advance
 from sklstm._windows import Windows, digest
 
 
@@ -36,6 +38,9 @@ class Recipe:
     metrics : list or None
     n_outputs, sequence_length : int
         Shapes of the network's outputs and windows.
+    asked_rate : float or None
+        The learning rate that the estimator's parameters asked for; a model that is
+        already compiled has its own.
     """
 
     network: StackedLSTM | UserNetwork
@@ -46,6 +51,7 @@ class Recipe:
 
     n_outputs: int
     sequence_length: int
+    asked_rate: float | None
 
     @property
     def batch_size(self) -> int | None:
@@ -93,22 +99,20 @@ def train(
     initial: Parameters,
     examples: Examples,
     tables: Iterator[np.ndarray],
+    learning_rate: float | None,
     layers: tuple | None = None,
-    resume: bool = False,
     **options,
 ) -> Learnt:
     """Train from `initial` parameters; each epoch starts from the state `layers`.
 
-    With `resume` the learning rate is the one that `initial` holds, as callbacks left
-    it, else the recipe's. `options` are those of `TrainingRun`.
+    A `learning_rate` of None is the one that `initial` holds, as callbacks left it.
+    `options` are those of `TrainingRun`.
     """
     windows = examples.windows
     with POOL.borrow(recipe.network) as program:
-        rows = program.put_rows(
-            windows.rows, windows.stride, examples.targets, examples.weights
-        )
+        rows = program.put_rows(windows, examples.targets, examples.weights)
         trainer = program.trainer(recipe.loss, recipe.optimizer)
-        trainer.start(initial, recipe.optimizer, recipe.metrics, resume)
+        trainer.start(initial, recipe.metrics, learning_rate)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(trainer, rows, tables, states, **options)
@@ -124,15 +128,33 @@ def walk(
     **options,
 ) -> tuple[np.ndarray, RecurrentState]:
     """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
+    n_lanes = network.batch_size or STATELESS_LANES
+    n_batches = -(-len(windows) // n_lanes)
+    if isinstance(network, StackedLSTM) and is_short(network, n_batches, n_lanes):
+        numpy_pass = _numpy_pass(network, parameters)
+        return advance(numpy_pass, windows, state, network.batch_size, **options)
     with POOL.borrow(network) as program:
         program.load(parameters)
         return advance(program, windows, state, network.batch_size, **options)
 
 
+def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:
+    """The pass with these parameters; making it takes as long as five steps."""
+    if parameters not in _NUMPY_PASSES:
+        _NUMPY_PASSES[parameters] = NumpyPass(network, parameters.weights)
+    return _NUMPY_PASSES[parameters]
+
+
+_NUMPY_PASSES: MutableMapping[Parameters, NumpyPass] = weakref.WeakKeyDictionary()
+
+
 def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> RecurrentState:
     """The state of `network` before any row."""
-    with POOL.borrow(network) as program:
-        layers = program.zero_states()
+    if isinstance(network, StackedLSTM):
+        layers = network.zero_states()
+    else:
+        with POOL.borrow(network) as program:
+            layers = program.zero_states()
     return RecurrentState(layers, np.empty((0, n_features), np.float32))
 
 
@@ -153,7 +175,7 @@ class TrainingRows:
     digest : bytes
         Of the rows' content.
     n_dropped : int
-        Full windows before the first one in the lanes.
+        Complete windows before the first one in the lanes.
     start_position : int
         Slot of that one.
     """
@@ -173,9 +195,32 @@ class TrainingRows:
         return X.shape == self.shape and digest(X) == self.digest
 
     def in_lanes(self, windows: Windows) -> np.ndarray:
-        """Windows that advance the lanes: the full ones less those dropped."""
-        full = windows.full
-        return full & (np.cumsum(full) > self.n_dropped)
+        """Windows that advance the lanes: the complete ones less those dropped."""
+        complete = windows.complete
+        return complete & (np.cumsum(complete) > self.n_dropped)
+
+
+@dataclass(frozen=True, eq=False)
+class Untrained:
+    """Rows that `partial_fit` has yet to train on, and the state before them."""
+
+    X: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    before: RecurrentState
+
+    def then(self, more: Untrained) -> Untrained:
+        """These rows and those after them."""
+        return Untrained(
+            np.concatenate([self.X, more.X]),
+            np.concatenate([self.targets, more.targets]),
+            np.concatenate([self.weights, more.weights]),
+            self.before,
+        )
+
+    def since(self, n: int, before: RecurrentState) -> Untrained:
+        """The rows after the first `n`, which left the state `before`."""
+        return Untrained(self.X[n:], self.targets[n:], self.weights[n:], before)
 
 
 def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
@@ -190,6 +235,7 @@ def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
         choices["metrics"],
         network.n_outputs,
         network.sequence_length,
+        learning_rate_of(choices["optimizer"]),
     )
 
 
@@ -205,19 +251,35 @@ def user_recipe(
     Models of built-in layers alone share compiled programs; others are told apart by
     a token of their own.
     """
-    network = UserNetwork(function, tuple(meta.items()), key=())
-    model = network.build(seed)
+    network, model = user_network(function, meta, seed)
     n_outputs = model.outputs[0].shape[-1]
-    key = sharing_key(model) or ("UserNetwork", np.random.SeedSequence().entropy)
-    if model.compiled:
-        metrics = getattr(model._compile_metrics, "_user_metrics", None)
-        choices = {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
+    asked_rate = learning_rate_of(choices["optimizer"])
+    choices = compiled_choices(model) or choices
     return Recipe(
-        UserNetwork(function, network.meta, (*key, meta["batch_size"])),
+        network,
         tuple(variable.numpy() for variable in model.weights),
         choices["optimizer"],
         choices["loss"] or target.default_loss(n_outputs),
         choices["metrics"],
         n_outputs,
         meta["sequence_length"],
+        asked_rate,
     )
+
+
+def user_network(
+    function: Callable[[dict[str, Any]], keras.Model], meta: dict[str, Any], seed: int
+) -> tuple[UserNetwork, keras.Model]:
+    """The network that `function` builds, and a model with weights from `seed`."""
+    network = UserNetwork(function, tuple(meta.items()), key=())
+    model = network.build(seed)
+    key = sharing_key(model) or ("UserNetwork", np.random.SeedSequence().entropy)
+    return UserNetwork(function, network.meta, (*key, meta["batch_size"])), model
+
+
+def compiled_choices(model: keras.Model) -> dict[str, Any]:
+    """Optimizer, loss and metrics that a model brings; empty if not compiled."""
+    if not model.compiled:
+        return {}
+    metrics = getattr(model._compile_metrics, "_user_metrics", None)
+    return {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}

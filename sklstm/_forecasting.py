@@ -25,18 +25,41 @@ def closed_loop(
     prediction : object
         The prediction that becomes the first row.
     feedback : callable
-        ``feedback(prediction, k)`` is the k-th row fed, of shape (n_features,).
+        ``feedback(prediction, k)`` is the k-th row fed, of shape (n_features,), or a
+        frame of one row.
     """
     predictions = []
     for k in range(n_steps):
-        row = np.asarray(feedback(prediction, k), dtype=np.float32)
-        if row.shape != (n_features,):
-            raise ValueError(
-                f"feedback must return a row of shape ({n_features},), but for step {k}"
-                f" it returned shape {row.shape}."
-            )
-        if not np.isfinite(row).all():
-            raise ValueError(f"feedback returned NaN or infinity for step {k}: {row}.")
-        prediction = step(row[np.newaxis])
+        prediction = step(_checked_row(feedback(prediction, k), k, n_features))
         predictions.append(prediction)
     return predictions
+
+
+def feed_prediction(prediction: Any, k: int) -> np.ndarray:
+    """The prediction itself as the next row."""
+    return np.atleast_1d(prediction)
+
+
+def refuse_to_guess_rows(problem: str, n_features: int) -> None:
+    """Raise ValueError: predictions are no rows, and nothing says what to feed."""
+    raise ValueError(
+        f"A prediction cannot be the next row: {problem}. Pass feedback=, a function of"
+        f" (prediction, k) that returns the next row, of shape ({n_features},)."
+    )
+
+
+def _checked_row(row: Any, k: int, n_features: int) -> Any:
+    """What `feedback` returned as a table of one row."""
+    is_frame = hasattr(row, "iloc") and row.ndim == 2  # its columns check themselves
+    row = row if is_frame else np.asarray(row)
+    shape = row.shape
+    if shape != ((1, n_features) if is_frame else (n_features,)):
+        raise ValueError(
+            f"feedback must return a row of shape ({n_features},), or a frame of one"
+            f" row, but for step {k} it returned shape {shape}."
+        )
+    if not is_frame:
+        if row.dtype.kind in "biuf" and not np.isfinite(row).all():
+            raise ValueError(f"feedback returned NaN or infinity for step {k}: {row}.")
+        row = row[np.newaxis]
+    return row

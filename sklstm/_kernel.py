@@ -42,22 +42,22 @@ def _has_plain_recurrence(layer) -> bool:
 
 def _inner_loop(self, sequences, initial_state, mask, training=False):
     """Takes the place of `keras.layers.LSTM.inner_loop`, same arguments and results."""
-    if mask is not None:
-        return keras.layers.RNN.inner_loop(
-            self, sequences, initial_state, mask=mask, training=training
-        )
     h, c = initial_state
     cell = self.cell
     weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
-    outputs, h, c = _walk(sequences, h, c, *map(tf.convert_to_tensor, weights))
+    live = None if mask is None else tf.transpose(mask)[:, :, tf.newaxis]  # (T, B, 1)
+    walk = tf.custom_gradient(lambda *arguments: _walk(live, *arguments))
+    outputs, h, c = walk(sequences, h, c, *map(tf.convert_to_tensor, weights))
     if not self.return_sequences:
         outputs = h[tf.newaxis]
     return h, tf.transpose(outputs, (1, 0, 2)), [h, c]
 
 
-@tf.custom_gradient
-def _walk(x, h, c, kernel, recurrent_kernel, bias):
-    """Outputs of shape (T, B, U) and the last h and c, from x of shape (B, T, F)."""
+def _walk(live, x, h, c, kernel, recurrent_kernel, bias):
+    """Outputs of shape (T, B, U) and the last h and c, from x of shape (B, T, F).
+
+    Steps at which `live`, of shape (T, B, 1) or None, is False leave h and c alone.
+    """
     n_lanes, n_steps, n_features = x.shape
     units = h.shape[1]
     n_lanes = tf.shape(x)[0] if n_lanes is None else n_lanes
@@ -66,30 +66,39 @@ def _walk(x, h, c, kernel, recurrent_kernel, bias):
     x_flat = tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, n_features))  # (T*B, F)
     z = tf.reshape(x_flat @ W + bias * halves, (n_steps, n_lanes, 4 * units))
 
-    def step(h, c, z_t):
+    def step(h, c, z_t, *live_t):
         a = tf.tanh(z_t + h @ R)  # (B, 4U)
         i, f, g, o = _gates(a)
-        c = f * c + i * g
-        return o * tf.tanh(c), c, a
+        c_t = f * c + i * g
+        h_t = o * tf.tanh(c_t)
+        return _where(live_t, h_t, h), _where(live_t, c_t, c), a
 
     h_0, c_0 = h, c
-    h, c, (hs, cs, gates) = _scan(step, h, c, z, n_steps, units)
+    lives = () if live is None else (live,)
+    h, c, (hs, cs, gates) = _scan(step, h, c, (z, *lives), n_steps)
 
     def gradient(d_outputs, d_h, d_c):
         h_before = tf.concat([h_0[tf.newaxis], hs[:-1]], 0)  # (T, B, U)
         c_before = tf.concat([c_0[tf.newaxis], cs[:-1]], 0)
 
-        def step_back(d_h, d_c, d_output, a, c_t, c_before_t):
+        def step_back(d_h, d_c, d_output, a, c_t, c_before_t, *live_t):
             i, f, g, o = _gates(a)
             tanh_c = tf.tanh(c_t)
             d_h = d_h + d_output
-            d_c = d_c + d_h * o * (1.0 - tanh_c * tanh_c)
-            d_gates = tf.concat([d_c * g, d_c * c_before_t, d_c * i, d_h * tanh_c], 1)
-            d_z = d_gates * halves * (1.0 - a * a)  # (B, 4U)
-            return tf.matmul(d_z, R, transpose_b=True), d_c * f, d_z
+            d_c_t = d_c + d_h * o * (1.0 - tanh_c * tanh_c)
+            d_gates = tf.concat(
+                [d_c_t * g, d_c_t * c_before_t, d_c_t * i, d_h * tanh_c], 1
+            )
+            d_z = _where(live_t, d_gates * halves * (1.0 - a * a), 0.0)  # (B, 4U)
+            d_h_before = tf.matmul(d_z, R, transpose_b=True)
+            return (
+                _where(live_t, d_h_before, d_h),
+                _where(live_t, d_c_t * f, d_c),
+                d_z,
+            )
 
         d_h, d_c, d_z = _scan_back(
-            step_back, d_h, d_c, (d_outputs, gates, cs, c_before), n_steps
+            step_back, d_h, d_c, (d_outputs, gates, cs, c_before, *lives), n_steps
         )
         d_z = tf.reshape(d_z, (-1, 4 * units))  # (T*B, 4U)
         d_x = tf.matmul(d_z, W, transpose_b=True)
@@ -113,14 +122,19 @@ def _gates(a):
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
 
 
-def _scan(step, h, c, z, n_steps, units):
-    """Run `step` over z, keeping h, c and the gates of every step."""
+def _where(live, value, otherwise):
+    """`value` in lanes whose step is live: everywhere, where nothing is masked."""
+    return tf.where(live[0], value, otherwise) if live else value
+
+
+def _scan(step, h, c, per_step, n_steps):
+    """Run `step` over time, keeping h, c and the gates of every step."""
     if n_steps == 1:  # no loop: half the time of a pass over single rows
-        h, c, a = step(h, c, z[0])
+        h, c, a = step(h, c, *(array[0] for array in per_step))
         return h, c, (h[tf.newaxis], c[tf.newaxis], a[tf.newaxis])
 
     def body(t, h, c, hs, cs, gates):
-        h, c, a = step(h, c, z[t])
+        h, c, a = step(h, c, *(array[t] for array in per_step))
         return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates.write(t, a)
 
     kept = [tf.TensorArray(tf.float32, n_steps) for _ in range(3)]

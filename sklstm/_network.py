@@ -56,6 +56,13 @@ class StackedLSTM:
             return self
         return replace(self, batch_size=batch_size)
 
+    def zero_states(self) -> tuple[tuple[np.ndarray, ...], ...]:
+        """The state of every layer before any row; none for a stateless network."""
+        if self.batch_size is None:
+            return ()
+        shapes = [(self.batch_size, units) for units in self.units]
+        return tuple((np.zeros(s, np.float32), np.zeros(s, np.float32)) for s in shapes)
+
     def build(self) -> keras.Model:
         """A plain Keras model, with initial weights that do not matter."""
         with seeded(0):

@@ -122,6 +122,12 @@ class RoutedParameters(BaseWrapper):
         del self._fit_callbacks, self._predict_callbacks
         for callback in callbacks:
             unpacked.extend(callback if isinstance(callback, list) else [callback])
+        for callback in unpacked:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise TypeError(
+                    "callbacks must be a list of keras.callbacks.Callback, but it holds"
+                    f" {callback!r} of type {type(callback).__name__}."
+                )
         return unpacked
 
     def _model_function(self) -> Callable[[dict[str, Any]], keras.Model]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,7 +77,9 @@ class RecurrentState:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
-    def check_fits(self, other: RecurrentState) -> None:
+    def check_fits(
+        self, other: RecurrentState, sequence_length: int, n_outputs: int
+    ) -> None:
         """Raise ValueError unless `other` could take the place of this state."""
         if other.shapes != self.shapes:
             raise ValueError(
@@ -89,6 +92,33 @@ class RecurrentState:
             raise ValueError(
                 f"The state has a context of shape {other.context.shape}, but this"
                 f" estimator was fitted on rows of {n_features} feature(s)."
+            )
+        if len(other.context) >= sequence_length:
+            raise ValueError(
+                f"The state has a context of {len(other.context)} rows, but windows of"
+                f" sequence_length={sequence_length} reach back into at most"
+                f" {sequence_length - 1}."
+            )
+        if other.last_output is not None and other.last_output.shape != (n_outputs,):
+            raise ValueError(
+                f"The state has a last_output of shape {other.last_output.shape}, but"
+                f" this estimator's have shape {(n_outputs,)}."
+            )
+        other.check_values()
+
+    def check_values(self) -> None:
+        """Raise ValueError for a position that counts nothing, NaN or infinity."""
+        is_count = isinstance(self.position, int | np.integer)
+        if not is_count or self.position < 0:
+            raise ValueError(
+                "position must be the number of windows taken, an integer of at least"
+                f" 0, got {self.position!r}."
+            )
+        last = () if self.last_output is None else (self.last_output,)
+        arrays = (*itertools.chain(*self.layers), self.context, *last)
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError(
+                "The state contains NaN or infinity. Take one from get_states()."
             )
 
 

@@ -8,6 +8,13 @@ from typing import Any
 
 import numpy as np
 
+# Routed parameters that people write without their prefix.
+OFTEN_ROUTED = (
+    "optimizer__learning_rate",
+    "optimizer__clipnorm",
+    "optimizer__weight_decay",
+)
+
 
 def check_positive_int(name: str, value: Any) -> int:
     """`value` as an int, or an error unless it is a whole number above zero."""
@@ -61,6 +68,16 @@ def check_bool(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_verbose(value: Any) -> int:
+    """`value` as an int; False and True are 0 and 1."""
+    if not isinstance(value, int | np.integer | np.bool_):
+        raise TypeError(
+            f"verbose must be 0 (silent) or 1 (progress bar), got {value!r} of type"
+            f" {type(value).__name__}."
+        )
+    return int(value)
+
+
 def check_keywords(
     owner: str, given: Iterable[str], valid: Iterable[str], prefixes: Iterable[str]
 ) -> None:
@@ -72,9 +89,10 @@ def check_keywords(
             continue
         if routed:
             near = difflib.get_close_matches(prefix, prefixes, n=1, cutoff=0.5)
-            nearest = f"{near[0]}__{rest}" if near else ""
+            nearest = "__".join([*near, rest] if rest else near) if near else ""
         else:
-            near = difflib.get_close_matches(keyword, tuple(valid), n=1, cutoff=0.0)
+            known = (*valid, *OFTEN_ROUTED)
+            near = difflib.get_close_matches(keyword, known, n=1, cutoff=0.0)
             nearest = near[0] if near else ""
         hint = f" Did you mean {nearest!r}?" if nearest else ""
         raise TypeError(
@@ -111,36 +129,6 @@ def check_enough_windows(
         f" train on, fewer than batch_size={batch_size}. The smallest input that would"
         f" do is {smallest} to train on. {mend}."
     )
-
-
-def check_windows(X: np.ndarray) -> np.ndarray:
-    """Number of rows each 3-D window holds; leading NaN rows are rows it lacks.
-
-    Returns
-    -------
-    lengths : ndarray of shape (n_windows,)
-    """
-    if X.shape[1] == 0 or X.shape[2] == 0:
-        raise ValueError(
-            "X as ready-made windows must have shape (n_windows, sequence_length,"
-            f" n_features) with at least one step and one feature; got {X.shape}."
-        )
-    missing = np.isnan(X).all(axis=2)  # (W, T)
-    leading = np.logical_and.accumulate(missing, axis=1)
-    lengths = X.shape[1] - leading.sum(axis=1)
-    n_nan = int(np.isnan(X[~leading]).sum())
-    if n_nan:
-        raise ValueError(
-            f"X contains NaN in {n_nan} place(s). Only whole leading steps of a window"
-            " may be NaN, for rows from before the series began. Fill or drop the rest,"
-            " for example with sklearn.impute.SimpleImputer before windowing."
-        )
-    if not lengths.all():
-        raise ValueError(
-            f"X contains NaN only in {int((lengths == 0).sum())} of its windows: each"
-            " window needs at least its last row."
-        )
-    return lengths
 
 
 def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:

@@ -2,16 +2,23 @@
 
 A series is kept as rows, never as an array of windows; only ready-made windows, which
 come as such, are held in full.
+
+Ready-made windows may be shorter than `sequence_length`, for either of two reasons.
+A window that begins before its series does *lacks* rows: its first steps are NaN, and
+like the first windows of a series it takes no lane. A window that *is* shorter, because
+it came so in a list or was masked, is as good as any other; its unused first steps hold
+``PADDING``, minus infinity, which checked input cannot contain.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklstm._validation import check_windows
+PADDING = -np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,10 @@ class Windows:
     ends : ndarray of shape (n_windows,)
         The row at which each window ends.
     lengths : ndarray of shape (n_windows,)
-        Rows each window has; fewer than `sequence_length` where the series begins.
+        Rows each window has; fewer than `sequence_length` where the series begins or
+        where the window is padded.
+    complete : ndarray of bool of shape (n_windows,)
+        Whether each window lacks no rows, and so takes a lane.
     sequence_length : int
     """
 
@@ -34,6 +44,7 @@ class Windows:
     stride: int
     ends: np.ndarray
     lengths: np.ndarray
+    complete: np.ndarray
     sequence_length: int
 
     @classmethod
@@ -47,22 +58,31 @@ class Windows:
             Rows right before a series, which its first windows reach back into.
         """
         if X.ndim == 3:
-            lengths = check_windows(X)
-            rows = np.nan_to_num(X.reshape(-1, X.shape[2]))  # (n * T, F)
-            ends = np.arange(1, len(X) + 1) * sequence_length - 1
-            return cls(rows, sequence_length, ends, lengths, sequence_length)
+            return cls._ready_made(X)
         rows = np.concatenate([context, X]) if len(context) else X
         ends = np.arange(len(context), len(rows))
         lengths = np.minimum(ends + 1, sequence_length)
-        return cls(rows, 1, ends, lengths, sequence_length)
+        complete = lengths == sequence_length
+        return cls(rows, 1, ends, lengths, complete, sequence_length)
+
+    @classmethod
+    def _ready_made(cls, X: np.ndarray) -> Windows:
+        n_windows, n_steps, n_features = X.shape
+        lacking, padded = _leading_steps(X)
+        unused = np.maximum(lacking, padded)  # (n_windows,)
+        rows = X.reshape(-1, n_features)  # (n * T, F)
+        if unused.any():
+            rows = np.where(np.isfinite(rows), rows, 0)
+        ends = np.arange(1, n_windows + 1) * n_steps - 1
+        return cls(rows, n_steps, ends, n_steps - unused, lacking == 0, n_steps)
 
     def __len__(self) -> int:
         return len(self.ends)
 
     @property
-    def full(self) -> np.ndarray:
-        """Whether each window has all its rows, of shape (n_windows,)."""
-        return self.lengths == self.sequence_length
+    def is_padded(self) -> bool:
+        """Whether any window that takes a lane is shorter than `sequence_length`."""
+        return bool((self.lengths[self.complete] < self.sequence_length).any())
 
     def context_before(self, end: int) -> np.ndarray:
         """The rows that a window ending at row `end` reaches back into."""
@@ -75,6 +95,92 @@ class Windows:
         return self.context_before(len(self.rows))
 
 
+def pad_windows(windows: Sequence[np.ndarray], length: int | None) -> np.ndarray:
+    """Windows of shapes (n_steps, n_features) in one array, padded at their front.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray
+    length : int or None
+        Steps of the result; by default as many as the longest window has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pad_windows([np.ones((1, 1)), np.ones((2, 1))], None)[:, :, 0]
+    array([[-inf,   1.],
+           [  1.,   1.]], dtype=float32)
+    """
+    widths = {window.shape[1] for window in windows}
+    if len(widths) > 1:
+        raise ValueError(
+            f"X holds windows of {sorted(widths)} features: every window of the list"
+            " must have shape (n_steps, n_features) with the same n_features."
+        )
+    longest = max(len(window) for window in windows)
+    length = length or longest
+    if longest > length:
+        raise ValueError(
+            f"X holds a window of {longest} steps, but the estimator was fitted on"
+            f" windows of at most {length}. Cut it to its last {length} steps, or fit"
+            " on windows as long."
+        )
+    padded = np.full((len(windows), length, *widths), PADDING, np.float32)
+    for row, window in zip(padded, windows, strict=True):
+        row[length - len(window) :] = window
+    return padded  # (n, T, F)
+
+
+def pad_masked(X: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Windows of shape (n, T, F) with masked first steps marked as padding."""
+    steps = mask.all(axis=2)  # (n, T)
+    leading = np.logical_and.accumulate(steps, axis=1)
+    if (mask != leading[:, :, np.newaxis]).any():
+        raise ValueError(
+            "X is masked in places other than whole first steps of a window. Padding"
+            " goes before a window's rows, with all features of a step masked."
+        )
+    if leading.all(axis=1).any():
+        raise ValueError(
+            f"X is masked throughout in {int(leading.all(axis=1).sum())} of its"
+            " windows: each window needs at least its last row."
+        )
+    return np.where(mask, np.float32(PADDING), X)
+
+
 def digest(X: np.ndarray) -> bytes:
     """A digest of an array's content, to recognise it by later."""
     return hashlib.blake2b(np.ascontiguousarray(X).data, digest_size=16).digest()
+
+
+def _leading_steps(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many first steps each window lacks, and how many are padding.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_windows, sequence_length, n_features)
+
+    Raises
+    ------
+    ValueError
+        For NaN anywhere else, and for windows that lack every step.
+    """
+    if X.shape[1] == 0 or X.shape[2] == 0:
+        raise ValueError(
+            "X as ready-made windows must have shape (n_windows, sequence_length,"
+            f" n_features) with at least one step and one feature; got {X.shape}."
+        )
+    lacking = np.logical_and.accumulate(np.isnan(X).all(axis=2), axis=1)  # (n, T)
+    n_nan = int(np.isnan(X[~lacking]).sum())
+    if n_nan:
+        raise ValueError(
+            f"X contains NaN in {n_nan} place(s). Only whole leading steps of a window"
+            " may be NaN, for rows from before the series began. Fill or drop the rest,"
+            " for example with sklearn.impute.SimpleImputer before windowing."
+        )
+    if lacking.all(axis=1).any():
+        raise ValueError(
+            f"X contains NaN only in {int(lacking.all(axis=1).sum())} of its windows:"
+            " each window needs at least its last row."
+        )
+    return lacking.sum(axis=1), np.isneginf(X[:, :, 0]).sum(axis=1)

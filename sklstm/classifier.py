@@ -191,7 +191,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
         count in the state, and wait for the next call to be trained on.
-        The learning rate stays as it is: `fit` alone reads a new one.
+        The learning rate is as callbacks left it, until another one is set.
 
         Parameters
         ----------
@@ -209,7 +209,18 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         -------
         self : object
             The estimator, trained on these rows too.
+
+        Raises
+        ------
+        ValueError
+            For labels that are not among the classes, and for balanced class weights.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all of y at once, but"
+                " partial_fit sees it in pieces. Pass a dict, for example from"
+                " sklearn.utils.class_weight.compute_class_weight."
+            )
         known = None if classes is None else np.unique(column_or_1d(classes))
         changed = (
             known is not None

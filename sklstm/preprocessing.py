@@ -7,7 +7,6 @@ horizon. NumPy, pandas and scikit-learn only: nothing here knows of networks or 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklstm._validation import check_positive_int
+from sklstm._windows import digest
 
 __all__ = ["SlidingWindow", "frame_series"]
 
@@ -124,7 +124,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         # Counted from the front: rows[-0:] would be all rows where T is 1.
         self.context_ = rows[max(len(rows) - (length - 1), 0) :].copy()  # (<= T-1, F)
         self._fit_shape = rows.shape
-        self._fit_digest = _digest(rows)
+        self._fit_digest = digest(rows.astype(np.float64))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -192,7 +192,9 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         return rows
 
     def _is_fit_data(self, rows: np.ndarray) -> bool:
-        return rows.shape == self._fit_shape and _digest(rows) == self._fit_digest
+        return rows.shape == self._fit_shape and (
+            digest(rows.astype(np.float64)) == self._fit_digest
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -318,12 +320,6 @@ def _stack_windows(before: np.ndarray, rows: np.ndarray, length: int) -> np.ndar
     padded[length - 1 :] = rows
     windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=0)
     return np.ascontiguousarray(windows.transpose(0, 2, 1))  # (n, F, T) -> (n, T, F)
-
-
-def _digest(rows: np.ndarray) -> bytes:
-    """A hash of the values of ``rows``, the same for equal float32 and float64 rows."""
-    values = np.ascontiguousarray(rows, dtype=np.float64)
-    return hashlib.blake2b(values.data, digest_size=16).digest()
 
 
 def _refuse_non_finite(rows: np.ndarray, names: np.ndarray | None) -> None:

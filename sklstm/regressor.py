@@ -185,7 +185,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
         count in the state, and wait for the next call to be trained on.
-        The learning rate stays as it is: `fit` alone reads a new one.
+        The learning rate is as callbacks left it, until another one is set.
 
         Parameters
         ----------

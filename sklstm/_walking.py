@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sklstm._engine import Program
 from sklstm._geometry import EMPTY, lay_in_lanes, read_from_lanes
+from sklstm._numpy_pass import NumpyPass
 from sklstm._state import RecurrentState
 from sklstm._windows import Windows
 
@@ -13,7 +16,7 @@ STATELESS_LANES = 256  # windows at once where no state ties them to a lane
 
 
 def advance(
-    program: Program,
+    program: Program | NumpyPass,
     windows: Windows,
     state: RecurrentState,
     batch_size: int | None,
@@ -24,13 +27,13 @@ def advance(
 
     Parameters
     ----------
-    program : Program
+    program : Program or NumpyPass
         With its parameters loaded.
     windows : Windows
     state : RecurrentState
     batch_size : int or None
         Number of lanes; None for a stateless network.
-    in_lanes : ndarray of bool of shape (n_windows,), default=all full windows
+    in_lanes : ndarray of bool of shape (n_windows,), default=all complete windows
         Windows that advance the lanes. The others, which must be those that a series
         begins with, start from zero state and leave no trace in it.
     answer_apart : bool
@@ -41,8 +44,8 @@ def advance(
     outputs : ndarray of shape (n_windows, n_outputs)
     state : RecurrentState
     """
-    rows = program.put_rows(windows.rows, windows.stride)
-    in_lanes = windows.full if in_lanes is None else in_lanes
+    rows: Any = program.put_rows(windows)
+    in_lanes = windows.complete if in_lanes is None else in_lanes
     outputs = np.full((len(windows), program.n_outputs), np.nan, np.float32)
     layers = state.layers
     n_lanes = batch_size or STATELESS_LANES

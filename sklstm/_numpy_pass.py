@@ -1,0 +1,132 @@
+"""The forward pass in plain NumPy, for walks too short to be worth a compilation.
+
+Compiling a forward pass takes about half a second and each call of it half a
+millisecond; a step of 32 units in one lane takes ten microseconds here. The answers
+are the compiled pass's, to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from sklstm._geometry import EMPTY
+from sklstm._network import StackedLSTM
+from sklstm._windows import Windows
+
+Layers = Sequence[Sequence[np.ndarray]]
+WORTH_COMPILING = 0.1  # seconds of NumPy
+
+
+def is_short(network: StackedLSTM, n_batches: int, n_lanes: int) -> bool:
+    """Whether a walk is better done here: by its size alone, whatever is compiled."""
+    width = 4 * n_lanes * sum(network.units)
+    step = len(network.units) * 12e-6 + width * 8e-9  # seconds, as measured
+    return n_batches * network.sequence_length * step < WORTH_COMPILING
+
+
+class NumpyPass:
+    """The forward pass of a `StackedLSTM`, with the calls of an engine's `Program`.
+
+    Parameters
+    ----------
+    network : StackedLSTM
+    weights : sequence of ndarray
+        In the order of the Keras model's ``weights``.
+    """
+
+    def __init__(self, network: StackedLSTM, weights: Sequence[np.ndarray]):
+        *recurrent, self.head, self.head_bias = weights
+        self.layers = [
+            _halved(units, *recurrent[3 * k : 3 * k + 3])
+            for k, units in enumerate(network.units)
+        ]
+        self.n_outputs = network.n_outputs
+        self.sequence_length = network.sequence_length
+        self.activation = _ACTIVATIONS[network.activation]
+        self.is_stateful = network.batch_size is not None
+
+    def put_rows(self, windows: Windows) -> Windows:
+        """The windows themselves: there is nowhere to move them to."""
+        return windows
+
+    def forward(
+        self, windows: Windows, table: np.ndarray, states: Layers
+    ) -> tuple[np.ndarray, tuple]:
+        """Outputs of shape (K, B, n_outputs) and the states after the last batch."""
+        lengths = None
+        if windows.is_padded:
+            lengths = windows.lengths[table // windows.stride]  # (K, B)
+        if not self.is_stateful:
+            return self._walk(windows, table, lengths, None), ()
+        after = [[array.copy() for array in layer] for layer in states]
+        outputs = self._walk(windows, table, lengths, after)
+        return outputs, tuple(map(tuple, after))
+
+    def forward_short(
+        self, windows: Windows, table: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """Outputs of windows of `lengths` rows, each from zero state."""
+        return self._walk(windows, table, lengths, None)
+
+    def _walk(self, windows, table, lengths, states) -> np.ndarray:
+        """Outputs of shape (K, B, n_outputs); advances `states` in place, if any."""
+        W, _, b = self.layers[0]
+        z = windows.rows @ W + b  # (n_rows, 4U): each row once, whatever T is
+        steps = np.arange(1 - self.sequence_length, 1)
+        outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
+        for k, ends in enumerate(table):
+            lanes = slice(None) if ends.min() != EMPTY else np.flatnonzero(ends + 1)
+            at = np.maximum(ends[lanes, np.newaxis] + steps, 0)  # (L, T)
+            live = None if lengths is None else steps > -lengths[k, lanes, np.newaxis]
+            h = self._stack(z[at], live, lanes, states)  # (L, U)
+            outputs[k, lanes] = self.activation(h @ self.head + self.head_bias)
+        return outputs
+
+    def _stack(self, hs, live, lanes, states) -> np.ndarray:
+        """The last layer's h, from the first one's gate inputs of shape (L, T, 4U)."""
+        for k, (W, R, b) in enumerate(self.layers):
+            z = hs @ W + b if k else hs
+            if states is None:
+                h = c = np.zeros((len(z), len(R)), np.float32)
+            else:
+                h, c = states[k][0][lanes], states[k][1][lanes]
+            h, c, hs = _run_layer(z, h, c, R, live)
+            if states is not None:
+                states[k][0][lanes], states[k][1][lanes] = h, c
+        return h
+
+
+def _run_layer(z, h, c, R, live):
+    """The last h and c, of shape (L, U), and every h, of shape (L, T, U)."""
+    n_lanes, n_steps, _ = z.shape
+    units = len(R)
+    hs = np.empty((n_lanes, n_steps, units), np.float32)
+    for t in range(n_steps):
+        a = np.tanh(z[:, t] + h @ R)  # (L, 4U): gates i, f, g, o
+        s = 0.5 * a + 0.5
+        c_t = s[:, units : 2 * units] * c + s[:, :units] * a[:, 2 * units : 3 * units]
+        h_t = s[:, 3 * units :] * np.tanh(c_t)
+        if live is None:
+            h, c = h_t, c_t
+        else:
+            h = np.where(live[:, t, np.newaxis], h_t, h)
+            c = np.where(live[:, t, np.newaxis], c_t, c)
+        hs[:, t] = h
+    return h, c, hs
+
+
+def _halved(units: int, kernel, recurrent_kernel, bias):
+    """Weights for one `tanh` over all gates: sigmoid(z) = (1 + tanh(z / 2)) / 2."""
+    halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)  # (4U,)
+    return kernel * halves, recurrent_kernel * halves, bias * halves
+
+
+_ACTIVATIONS = {
+    "linear": lambda z: z,
+    "sigmoid": expit,
+    "softmax": functools.partial(softmax, axis=1),
+}

@@ -1,0 +1,364 @@
+"""What a fitted estimator does: predict, forecast, and the calls that move the state.
+
+The only owner of state: everything below takes state as an argument and returns it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from sklstm._engine import Parameters
+from sklstm._fitting import Recipe, TrainingRows, walk
+from sklstm._forecasting import closed_loop, feed_prediction, refuse_to_guess_rows
+from sklstm._geometry import EMPTY, lay_in_lanes
+from sklstm._inputs import InputChecks
+from sklstm._network import state_variables
+from sklstm._state import RecurrentState
+from sklstm._tensorflow import keras
+from sklstm._validation import check_positive_int
+from sklstm._windows import Windows
+
+
+class StatefulPredictor(InputChecks):
+    """Calls of an estimator that is fitted; `BaseStatefulLSTM` fits it.
+
+    A subclass decodes outputs: ``_decode(outputs)``.
+    """
+
+    state_: RecurrentState
+    _seeded_state: RecurrentState
+    _zero_state: RecurrentState
+    _recipe: Recipe
+    _parameters: Parameters
+    _training_rows: TrainingRows | None
+
+    # --- predicting -----------------------------------------------------------------
+
+    def _outputs(self, X) -> np.ndarray:
+        """Network outputs for rows of X: from the state, or replayed as in fit."""
+        windows, state, in_lanes = self._reading(self._check_rows(X))
+        return self._walk(windows, state, in_lanes=in_lanes)[0]
+
+    def _reading(self, X: np.ndarray) -> tuple[Windows, RecurrentState, np.ndarray]:
+        """Windows over X, the state before them, and which of them advance the lanes.
+
+        The rows of the fit are read as it did: from zero state, dropped ones apart.
+        """
+        rows, state = self._training_rows, self.state_
+        is_cold = not state.position and not len(state.context)
+        if rows is None or is_cold or not rows.are(X):
+            windows = Windows.of(X, state.context, self.sequence_length_)
+            return windows, state, windows.complete
+        windows = Windows.of(X, X[:0], self.sequence_length_)
+        return windows, self._state_before(rows), rows.in_lanes(windows)
+
+    def _state_before(self, rows: TrainingRows) -> RecurrentState:
+        return self._zero_state.replace(position=rows.start_position)
+
+    def _walk(self, windows: Windows, state: RecurrentState, **options):
+        network, parameters = self._recipe.network, self._parameters
+        return walk(network, parameters, windows, state, **options)
+
+    def _walk_from(self, state: RecurrentState, X: np.ndarray):
+        return self._walk(Windows.of(X, state.context, self.sequence_length_), state)
+
+    def predict(self, X):
+        """Predict for each row of X, continuing from the state, which stays as it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features), or list of windows
+            The rows after those seen, in any of the forms that `fit` takes. Exactly the
+            rows given to `fit` are recognised and replayed from zero state instead,
+            unless the state was just reset.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            One prediction for each row: none is dropped, however many there are.
+        """
+        return self._decode(self._outputs(X))
+
+    def forecast(self, n_steps, start=None, feedback=None):
+        """Predict `n_steps` ahead, each prediction becoming the next row.
+
+        The state stays as it is.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of predictions.
+        start : array-like of shape (n_rows, n_features), default=None
+            Rows fed first; the first value returned is the prediction for the last of
+            them. Without it, the prediction already made for the last row seen is fed
+            back first.
+        feedback : callable, default=None
+            ``feedback(prediction, k)`` returns the k-th row to feed, of shape
+            (n_features,) or as a frame of one row, for example with known calendar
+            features added. By default the prediction itself, which needs as many
+            outputs as features.
+
+        Returns
+        -------
+        y : ndarray of shape (n_steps,) or (n_steps, n_outputs)
+            The predictions.
+
+        Raises
+        ------
+        ValueError
+            If a prediction cannot be a row and `feedback` is missing, if no row was
+            seen and `start` is missing, or after fitting on ready-made windows.
+        """
+        check_is_fitted(self)
+        n_left = check_positive_int("n_steps", n_steps)
+        if self._n_dimensions == 3:
+            raise ValueError(
+                "forecast feeds back one row at a time, but this estimator was fitted"
+                " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
+            )
+        if feedback is None:
+            self._check_predictions_are_rows()
+        state, first = self.state_, []
+        if start is not None:
+            outputs, state = self._walk_from(state, self._check_rows(start))
+            first, n_left = [self._decode(outputs[-1:])[0]], n_left - 1
+
+        def step(row):
+            nonlocal state
+            outputs, state = self._walk_from(state, self._check_fed_row(row))
+            return self._decode(outputs)[0]
+
+        last = first[0] if first else self._last_prediction()
+        feedback = feedback or feed_prediction
+        return np.array(
+            first + closed_loop(step, last, feedback, n_left, self.n_features_in_)
+        )
+
+    def _last_prediction(self):
+        """The prediction already made for the last row seen."""
+        check_is_fitted(self)
+        if self.state_.last_output is None:
+            raise ValueError(
+                "No row was seen since the last reset, so there is no prediction to"
+                " feed back. Pass start=, or observe rows first."
+            )
+        return self._decode(self.state_.last_output[np.newaxis])[0]
+
+    def _check_fed_row(self, row) -> np.ndarray:
+        if isinstance(row, np.ndarray):
+            return check_array(row, dtype=np.float32, input_name="the row fed back")
+        return self._check_rows(row)
+
+    def _check_predictions_are_rows(self) -> None:
+        problem = self._target.why_not_a_row(self.n_features_in_)
+        if problem:
+            refuse_to_guess_rows(problem, self.n_features_in_)
+
+    # --- lanes ----------------------------------------------------------------------
+
+    def lane_table(self, X) -> np.ndarray:
+        """Which row of X each lane reads in each batch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            Rows as in `predict`: those that follow, or exactly those given to `fit`.
+
+        Returns
+        -------
+        table : ndarray of int of shape (n_batches, batch_size)
+            Entry (k, i) is the row of X at which the window of lane i in batch k ends,
+            -1 where the lane has none. Rows dropped in `fit`, and rows with too few
+            rows before them to fill a window, are in no lane.
+
+        Raises
+        ------
+        ValueError
+            If the estimator is stateless, and so has no lanes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> X, y = np.arange(8.0)[:, np.newaxis], np.arange(8.0)
+        >>> model = StatefulLSTMRegressor(2, batch_size=3, epochs=1).fit(X, y)
+        >>> model.lane_table(X)   # the oldest two rows fill no batch
+        array([[2, 3, 4],
+               [5, 6, 7]])
+        >>> model.lane_table(X[:2])   # two rows that follow
+        array([[ 0,  1, -1]])
+        """
+        X = self._check_rows(X)
+        n_lanes = self._recipe.batch_size
+        if n_lanes is None:
+            raise ValueError(
+                "lane_table needs lanes, but this estimator was fitted with"
+                " stateful=False: each window starts from zero state, in no lane."
+            )
+        windows, state, in_lanes = self._reading(X)
+        table = lay_in_lanes(windows.ends[in_lanes], state.position, n_lanes)
+        rows = table // windows.stride - windows.ends[0] // windows.stride
+        return np.where(table == EMPTY, -1, rows)
+
+    # --- state ----------------------------------------------------------------------
+
+    def reset_states(self):
+        """Forget every row seen: zero state, empty context, position 0.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+        """
+        check_is_fitted(self)
+        self.state_ = self._zero_state
+        return self
+
+    def reseed_states(self):
+        """Go back to the state at the end of `fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+        """
+        check_is_fitted(self)
+        self.state_ = self._seeded_state
+        return self
+
+    def observe(self, X):
+        """Advance the state over rows without predicting.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            The rows after those seen.
+
+        Returns
+        -------
+        self : object
+            The estimator, its state after the last row.
+        """
+        X = self._check_rows(X)
+        _, self.state_ = self._walk_from(self.state_, X)
+        return self
+
+    def step(self, X):
+        """Predict for each row of X and advance the state over them, in one pass.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            The rows after those seen.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            What ``predict(X)`` would have returned.
+        """
+        X = self._check_rows(X)
+        outputs, self.state_ = self._walk_from(self.state_, X)
+        return self._decode(outputs)
+
+    def get_states(self) -> RecurrentState:
+        """The state as a value, which later calls do not change.
+
+        Returns
+        -------
+        state : RecurrentState
+            State arrays of every recurrent layer, context and position.
+        """
+        check_is_fitted(self)
+        return self.state_
+
+    def set_states(self, state: RecurrentState):
+        """Continue from a state taken with `get_states`.
+
+        Parameters
+        ----------
+        state : RecurrentState
+            From this estimator or one of the same units and batch size.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `state` is not a state, not one of this estimator's shapes, or not made
+            of finite numbers.
+        """
+        check_is_fitted(self)
+        if not isinstance(state, RecurrentState):
+            raise TypeError(
+                "state must be a RecurrentState, as get_states() returns it; got"
+                f" {type(state).__name__}."
+            )
+        self._zero_state.check_fits(state, self.sequence_length_, self.n_outputs_)
+        self.state_ = state
+        return self
+
+    # --- the network ----------------------------------------------------------------
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The network's weights in the order of the Keras model's ``get_weights()``.
+
+        Returns
+        -------
+        weights : list of ndarray
+            For each LSTM layer its kernel (n_inputs, 4 * units), recurrent kernel
+            (units, 4 * units) and bias (4 * units,), gates in the order i, f, c, o;
+            then the head's kernel (units, n_outputs) and bias (n_outputs,).
+        """
+        check_is_fitted(self)
+        return [weight.copy() for weight in self._parameters.weights]
+
+    def rebuild(self, batch_size) -> keras.Model:
+        """A plain Keras model with these weights at another batch size.
+
+        For serving or inspection: its layers are ordinary ``keras.layers.LSTM``, in
+        zero state, and a file it is saved to loads without this package.
+
+        Parameters
+        ----------
+        batch_size : int
+            Number of rows that each call of the model takes.
+
+        Returns
+        -------
+        model : keras.Model
+            Its inputs have shape (batch_size, sequence_length, n_features).
+        """
+        check_is_fitted(self)
+        batch_size = check_positive_int("batch_size", batch_size)
+        model = self._recipe.network.at_batch_size(batch_size).build()
+        model.set_weights(self._parameters.weights)
+        return model
+
+    @property
+    def model_(self) -> keras.Model:
+        """A plain Keras model at the fitted batch size and in the current state."""
+        check_is_fitted(self)
+        model = self._recipe.network.build()
+        model.set_weights(self._parameters.weights)
+        layers = zip(state_variables(model), self.state_.layers, strict=True)
+        for variables, values in layers:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return model
+
+    @property
+    def initialized_(self) -> bool:
+        """Whether the estimator is fitted, in scikeras's words."""
+        return self.__sklearn_is_fitted__()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "state_" in vars(self)

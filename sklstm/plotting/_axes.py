@@ -1,0 +1,205 @@
+"""Axes, ticks and colours that the Displays share: the one door to matplotlib.
+
+Every import of matplotlib is inside a function. Knows nothing of estimators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+#: Steps between the ticks of lanes; beyond the last, its multiples.
+LANE_STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
+LABEL_HEIGHT, DATE_WIDTH = 12, 40  # points, with air around the text
+
+
+class Display:
+    """What every Display does first: find axes to draw on."""
+
+    def _take_axes(self, ax, figsize: tuple[float, float] | None = None):
+        """Keep `ax`, or axes of a new figure, as `ax_`, and their `figure_`."""
+        require_matplotlib(type(self).__name__)
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=figsize, layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+def require_matplotlib(owner: str) -> None:
+    """Raise ImportError that says how to mend it where matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{owner} draws with matplotlib, which cannot be imported. Install it with:"
+            ' pip install "sklstm[plots]"'
+        ) from error
+
+
+# --- lines ------------------------------------------------------------------------
+
+
+def line_style(given: dict[str, Any] | None, **defaults: Any) -> dict[str, Any]:
+    """Keywords of a line: `given` before `defaults`, whichever alias names them."""
+    from matplotlib import cbook
+    from matplotlib.lines import Line2D
+
+    return {**defaults, **cbook.normalize_kwargs(given or {}, Line2D)}
+
+
+def free_colours(ax, n: int) -> list[str]:
+    """`n` colours of the axes' cycle, those first that no line there has yet."""
+    from matplotlib import rcParams
+    from matplotlib.colors import to_hex
+
+    colours = [to_hex(c) for c in rcParams["axes.prop_cycle"].by_key()["color"]]
+    used = {to_hex(line.get_color()) for line in ax.lines}
+    return list(islice(cycle([c for c in colours if c not in used] or colours), n))
+
+
+# --- images -----------------------------------------------------------------------
+
+
+def draw_image(ax, values: np.ndarray, label: str, imshow_kw: dict[str, Any]):
+    """Draw an image that fills the axes, and its colour bar.
+
+    Values keep their edges as long as there is a pixel for each column. Beyond that
+    they are averaged: leaving columns out would show patterns that are not there.
+    """
+    has_room = values.shape[1] <= ax.get_window_extent().width
+    default = {"aspect": "auto", "interpolation": "nearest" if has_room else "auto"}
+    image = ax.imshow(values, **{**default, **imshow_kw})
+    return image, ax.figure.colorbar(image, ax=ax, label=label, pad=0.02)
+
+
+def class_colours(n_classes: int) -> dict[str, Any]:
+    """Keywords of an image whose values are the numbers of classes."""
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    name = "tab10" if n_classes <= 10 else "tab20"
+    colours = [colormaps[name](i % 20) for i in range(n_classes)]
+    edges = np.arange(n_classes + 1) - 0.5
+    norm = BoundaryNorm(edges, n_classes)
+    return {"cmap": ListedColormap(colours), "norm": norm, "interpolation": "nearest"}
+
+
+def hatch_background(ax, label: str):
+    """Hatch what no image covers, and say in a legend what that means."""
+    from matplotlib.patches import Patch
+
+    look: dict[str, Any] = {
+        "facecolor": "0.93",
+        "edgecolor": "0.72",
+        "hatch": "////",
+        "linewidth": 0,
+    }
+    ax.patch.set(**look)
+    return ax.legend(
+        handles=[Patch(label=label, **look)],
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+    )
+
+
+# --- ticks ------------------------------------------------------------------------
+
+
+def tick_whole_numbers(axis) -> None:
+    """Tick an axis at integers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(
+        MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    )
+
+
+def tick_dates(axis, dates: pd.DatetimeIndex) -> None:
+    """Tick an axis whose values are dates, in the dates' own time zone."""
+    locator, formatter = _date_ticks(dates, _most_dates(axis))
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(formatter)
+
+
+def tick_columns(ax, dates: pd.DatetimeIndex | None, at: float = 0.0) -> None:
+    """Tick the columns of an image: by date where there are dates, else by number.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    dates : DatetimeIndex of shape (n_columns,) or None
+        The date of each column; they need not be equally far apart.
+    at : float
+        Where in a column its date lies: 0 is the middle, -0.5 the left edge.
+    """
+    if dates is None:
+        return tick_whole_numbers(ax.xaxis)
+    from matplotlib.dates import date2num
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    ticks, labels, offset = _choose_dates(dates, _most_dates(ax.xaxis))
+    places = np.interp(ticks, date2num(moments(dates)), np.arange(len(dates)) + at)
+    formatter = FixedFormatter(labels)
+    formatter.set_offset_string(offset)
+    ax.xaxis.set_major_locator(FixedLocator(places))
+    ax.xaxis.set_major_formatter(formatter)
+    return None
+
+
+def _choose_dates(dates: pd.DatetimeIndex, most: int):
+    """Dates to tick, as numbers, with their labels and what these have in common.
+
+    All of the dates where they are few, else round ones between the first and last.
+    """
+    from matplotlib.dates import date2num, num2date
+
+    numbers = date2num(moments(dates))  # (n_columns,)
+    if numbers[0] == numbers[-1]:
+        label = f"{dates[0]:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+        return numbers[:1], [label], ""
+    locator, formatter = _date_ticks(dates, most)
+    if len(numbers) <= most:
+        ticks = numbers
+    else:
+        ticks = np.array(locator.tick_values(*num2date(numbers[[0, -1]], tz=dates.tz)))
+        ticks = ticks[(ticks >= numbers[0]) & (ticks <= numbers[-1])]
+    return ticks, formatter.format_ticks(ticks), formatter.get_offset()
+
+
+def _date_ticks(dates: pd.DatetimeIndex, most: int):
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    # Two to five ticks are the narrowest range that the locator can always meet.
+    locator = AutoDateLocator(dates.tz, minticks=2 if most < 10 else 5, maxticks=most)
+    return locator, ConciseDateFormatter(locator, tz=dates.tz)
+
+
+def _most_dates(axis) -> int:
+    """How many dates can be written side by side along a horizontal axis."""
+    return int(np.clip(_size_in_points(axis)[0] // DATE_WIDTH, 5, 12))
+
+
+def _size_in_points(axis) -> tuple[float, float]:
+    box, scale = axis.axes.get_window_extent(), 72 / axis.axes.figure.dpi
+    return box.width * scale, box.height * scale
+
+
+def moments(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Dates as matplotlib counts them: datetime64, in UTC where they have a zone."""
+    return (dates if dates.tz is None else dates.tz_convert(None)).to_numpy()
+
+
+def tick_lanes(axis, labels: Sequence[str]) -> None:
+    """Label as many lanes on a vertical axis as there is room for."""
+    room = max(1, int(_size_in_points(axis)[1] / LABEL_HEIGHT))
+    needed = -(-len(labels) // room)
+    last = LANE_STEPS[-1]
+    step = next((s for s in LANE_STEPS if s >= needed), -(-needed // last) * last)
+    axis.set_ticks(range(0, len(labels), step), labels[::step])

@@ -1,0 +1,275 @@
+"""Truth and forecast over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+
+from sklstm.plotting._alignment import lay_in_time
+from sklstm.plotting._axes import (
+    Display,
+    free_colours,
+    line_style,
+    moments,
+    tick_dates,
+    tick_whole_numbers,
+)
+from sklstm.plotting._rows import (
+    dates_of,
+    encode_classes,
+    find_classes,
+    merge_classes,
+)
+
+TRUTH = {"color": "0.25", "linewidth": 1.8}
+TRUE_LABELS = {"color": "0.75", "linewidth": 5.0}  # wide: equal steps lie on top of it
+
+
+class ForecastDisplay(Display):
+    """Truth and forecast over time, as lines, or as steps where they are labels.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions`; the constructor keeps data
+    that is there already.
+
+    Parameters
+    ----------
+    y_true : DataFrame of shape (n_true, n_outputs) or None
+        What came, indexed by dates or numbers.
+    y_pred : DataFrame of shape (n_pred, n_outputs)
+        What was forecast, indexed alike; it may begin or end elsewhere.
+    unit : str, default=None
+        Unit of the values, for the axis.
+    classes : array-like of shape (n_classes,), default=None
+        The labels, from the bottom up; None where values are numbers.
+
+    Attributes
+    ----------
+    truth_lines_ : list of matplotlib Line2D
+        One for each output, or none.
+    forecast_lines_ : list of matplotlib Line2D
+        One for each output.
+    ax_ : matplotlib Axes
+        The axes they are in.
+    figure_ : matplotlib Figure
+        The figure these are in.
+
+    Examples
+    --------
+    A forecast of five days beside a truth of three:
+
+    >>> import pandas as pd
+    >>> from sklstm.plotting import ForecastDisplay
+    >>> days = pd.date_range("2024-05-01", periods=5, name="day")
+    >>> display = ForecastDisplay.from_predictions(
+    ...     [3.0, 4.0, 5.0], [3.1, 3.9, 4.8, 5.2, 5.5], index=days, unit="°C")
+    >>> display.ax_.get_ylabel()
+    '°C'
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['truth', 'forecast']
+    """
+
+    def __init__(self, *, y_true, y_pred, unit=None, classes=None):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.unit = unit
+        self.classes = classes
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        index=None,
+        unit=None,
+        ax=None,
+        truth_kw=None,
+        **line_kw,
+    ) -> ForecastDisplay:
+        """Draw what an estimator predicts for the rows of X, and the truth.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Any fitted regressor or classifier.
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            The rows to predict for.
+        y : array-like of shape (n_true,) or (n_true, n_outputs), default=None
+            The truth for the first n_true rows.
+        index : array-like of shape (n_rows,), default=None
+            Dates or numbers of the rows. By default the dates of y, or else of X, if
+            they have any. Where ``y[i]`` is of a later time than row i of X, pass that
+            time, such as ``X.index + pd.Timedelta(hours=1)``.
+        unit : str, default=None
+            Unit of the values, for the axis.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+        truth_kw : dict, default=None
+            Keywords for the lines of the truth.
+        **line_kw : dict
+            Keywords for the lines of the forecast. Its ``label`` stands for it.
+
+        Returns
+        -------
+        display : ForecastDisplay
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`from_predictions`.
+        """
+        y_pred = estimator.predict(X)
+        if index is None:
+            index = dates_of(len(y_pred), y, X)
+        classes = estimator.classes_ if is_classifier(estimator) else None
+        options = {"index": index, "unit": unit, "classes": classes, "ax": ax}
+        return cls.from_predictions(y, y_pred, truth_kw=truth_kw, **options, **line_kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        *,
+        index=None,
+        unit=None,
+        classes=None,
+        ax=None,
+        truth_kw=None,
+        **line_kw,
+    ) -> ForecastDisplay:
+        """Draw predictions that are there already, and the truth.
+
+        Where both are pandas objects and `index` is None, each is drawn at its own
+        index, so that a forecast may begin and end where it likes.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_true,) or (n_true, n_outputs) or None
+            The truth; as arrays, for the first n_true predictions.
+        y_pred : array-like of shape (n_pred,) or (n_pred, n_outputs)
+            The predictions.
+        index : array-like of shape (n_pred,), default=None
+            Dates or numbers of the predictions, and of the truth from the first on. By
+            default the index of `y_pred`, or else of a `y_true` as long as it.
+        unit : str, default=None
+            Unit of the values, for the axis.
+        classes : array-like of shape (n_classes,), default=None
+            The labels, from the bottom up. By default the sorted labels, where the
+            values are no numbers.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+        truth_kw : dict, default=None
+            Keywords for the lines of the truth.
+        **line_kw : dict
+            Keywords for the lines of the forecast. Its ``label`` stands for it.
+
+        Returns
+        -------
+        display : ForecastDisplay
+
+        Raises
+        ------
+        ValueError
+            If numbers of rows or outputs do not fit together, or rows are not in time
+            order.
+        ImportError
+            If matplotlib is not installed.
+        """
+        truth, forecast = lay_in_time(y_true, y_pred, index)
+        frames = [frame for frame in (truth, forecast) if frame is not None]
+        columns = [f.iloc[:, i] for f in frames for i in range(f.shape[1])]
+        values = pd.concat(columns, ignore_index=True)
+        known = find_classes(values) if classes is None else classes
+        classes = None if known is None else merge_classes(known, values)
+        display = cls(y_true=truth, y_pred=forecast, unit=unit, classes=classes)
+        return display.plot(ax, truth_kw=truth_kw, **line_kw)
+
+    def plot(self, ax=None, *, truth_kw=None, **line_kw) -> ForecastDisplay:
+        """Draw the truth dark, the forecast in colour.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+        truth_kw : dict, default=None
+            Keywords for the lines of the truth.
+        **line_kw : dict
+            Keywords for the lines of the forecast. Its ``label`` stands for it.
+
+        Returns
+        -------
+        self : ForecastDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = self._take_axes(ax, figsize=(9, 4))
+        self.truth_lines_ = (
+            [] if self.y_true is None else self._draw_truth(ax, truth_kw)
+        )
+        self.forecast_lines_ = self._draw_forecast(ax, line_kw)
+        self._name_axes(ax)
+        ax.legend()
+        return self
+
+    def _draw_truth(self, ax, truth_kw) -> list[Any]:
+        default = TRUTH if self.classes is None else TRUE_LABELS
+        look = line_style(truth_kw, **{"label": "truth", **default})
+        later = {
+            **look,
+            "label": "_truth",
+        }  # outputs after the first: not in the legend
+        outputs = enumerate(self._curves(self.y_true))
+        return [self._draw(ax, xy, look if i == 0 else later) for i, xy in outputs]
+
+    def _draw_forecast(self, ax, line_kw) -> list[Any]:
+        names = list(self.y_pred.columns)
+        look = line_style(line_kw, label="forecast", linewidth=1.2)
+        labels = [look.pop("label")] * len(names)
+        if len(names) > 1:
+            labels = [f"{label}: {n}" for label, n in zip(labels, names, strict=True)]
+        looks = [
+            {"color": colour, **look, "label": label}
+            for colour, label in zip(free_colours(ax, len(names)), labels, strict=True)
+        ]
+        curves = zip(self._curves(self.y_pred), looks, strict=True)
+        return [self._draw(ax, xy, one) for xy, one in curves]
+
+    def _curves(self, frame: pd.DataFrame):
+        """For each output where it is in time and its values, labels as numbers."""
+        index = frame.index
+        x = moments(index) if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
+        for i in range(frame.shape[1]):
+            column = frame.iloc[:, i]
+            if self.classes is None:
+                yield x, column.to_numpy(float, na_value=np.nan)
+            else:
+                yield x, encode_classes(column, self.classes)
+
+    def _draw(self, ax, xy, look: dict[str, Any]):
+        steps = {} if self.classes is None else {"drawstyle": "steps-mid"}
+        return ax.plot(*xy, **{**steps, **look})[0]
+
+    def _name_axes(self, ax) -> None:
+        index = self.y_pred.index
+        if isinstance(index, pd.DatetimeIndex):
+            tick_dates(ax.xaxis, index)
+            ax.set_xlabel(index.name or "")
+        else:
+            tick_whole_numbers(ax.xaxis)
+            ax.set_xlabel(index.name or "row")
+        if self.classes is not None:
+            ax.set_yticks(range(len(self.classes)), [str(c) for c in self.classes])
+            ax.set_ylim(-0.5, len(self.classes) - 0.5)
+        name = self.y_pred.columns[0] if self.y_pred.shape[1] == 1 else ""
+        unit = f"({self.unit})" if self.unit and name else self.unit
+        ax.set_ylabel(" ".join(part for part in (name, unit) if part))
+        ax.margins(x=0.01)

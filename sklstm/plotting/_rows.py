@@ -1,0 +1,94 @@
+"""What the rows of a picture are called: their dates, names and classes. No drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# --- time -------------------------------------------------------------------------
+
+
+def as_index(values: Any) -> pd.Index | None:
+    """`values` as dates or numbers that never fall; None if they are neither.
+
+    Raises
+    ------
+    ValueError
+        For dates or numbers that are not in order.
+    """
+    index = values if isinstance(values, pd.Index) else pd.Index(values)
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    is_time = isinstance(index, pd.DatetimeIndex)
+    if not is_time and not pd.api.types.is_numeric_dtype(index):
+        return None
+    if not index.is_monotonic_increasing:
+        at = int(np.argmin(index[1:] >= index[:-1])) + 1
+        raise ValueError(
+            f"Rows must be in time order, but the index falls from {index[at - 1]} to"
+            f" {index[at]} at row {at}. Sort the rows by their index, or pass them"
+            " without one, as arrays."
+        )
+    return index
+
+
+def dates_of(n_rows: int, *data: Any) -> pd.DatetimeIndex | None:
+    """Dates of the rows: the first index with dates among `data` of `n_rows` rows."""
+    for index in (d.index for d in data if is_pandas(d) and len(d) == n_rows):
+        if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
+            return as_index(index)
+    return None
+
+
+def is_pandas(data: Any) -> bool:
+    """Whether `data` is a Series or a frame."""
+    return isinstance(data, pd.Series | pd.DataFrame)
+
+
+# --- values -----------------------------------------------------------------------
+
+
+def first_column(data: Any, default: str) -> tuple[np.ndarray, str]:
+    """One value for each row, with a name: the first column, at a window's last step.
+
+    Parameters
+    ----------
+    data : array-like of shape (n,), (n, n_columns) or (n, sequence_length, n_columns)
+    default : str
+        Name of a column that has none.
+    """
+    if isinstance(data, pd.DataFrame):
+        data = data.iloc[:, 0]
+    if isinstance(data, pd.Series):
+        return data.to_numpy(), default if data.name is None else str(data.name)
+    values = np.asarray(data)
+    values = values[:, -1] if values.ndim == 3 else values
+    return (values[:, 0] if values.ndim == 2 else values), default
+
+
+# --- classes ----------------------------------------------------------------------
+
+
+def find_classes(values: Any) -> np.ndarray | None:
+    """The labels among `values` of shape (n,), sorted; None if they are numbers."""
+    values = pd.Series(values).infer_objects()
+    is_number = pd.api.types.is_numeric_dtype(values)
+    if is_number and not pd.api.types.is_bool_dtype(values):
+        return None
+    return np.array(sorted(values.dropna().unique()), dtype=object)
+
+
+def merge_classes(classes: Any, values: Any) -> np.ndarray:
+    """`classes`, and after them those among `values` that are none of them."""
+    new = pd.Series(values).dropna().unique()
+    known = set(classes)
+    return np.array([*classes, *sorted(set(new) - known)], dtype=object)
+
+
+def encode_classes(values: Any, classes: Any) -> np.ndarray:
+    """The number of each value's class, of shape (n,); NaN where it has none."""
+    codes = pd.Index(classes).get_indexer(pd.Index(values)).astype(float)
+    codes[codes < 0] = np.nan
+    return codes
