@@ -1,4 +1,4 @@
-"""Two real series that come with the package, as pandas frames.
+"""Four real series that come with the package, as pandas frames.
 
 Owns the reading of the files in ``sklstm/data`` and the features made of them. The
 files' sources, licences and changes are told in ``sklstm/data/README.md``.
@@ -14,7 +14,12 @@ import pandas as pd
 
 from sklstm.preprocessing import frame_series
 
-__all__ = ["load_bike_rentals", "load_seattle_weather"]
+__all__ = [
+    "load_bike_rentals",
+    "load_online_retail",
+    "load_seattle_weather",
+    "load_shampoo_sales",
+]
 
 
 def load_bike_rentals(*, return_X_y: bool = False) -> Any:
@@ -81,6 +86,68 @@ def load_bike_rentals(*, return_X_y: bool = False) -> Any:
     return frame_series(_describe_hours(frame), target="rentals")
 
 
+def load_online_retail(*, return_X_y: bool = False) -> Any:
+    """Orders and revenue of an online retailer on each day of two years.
+
+    739 days, from 1 December 2009 to 9 December 2011, of a shop for gifts in the
+    United Kingdom, many of whose customers are wholesalers. The week is strong (most
+    orders on Thursdays, none on Saturdays but one), the year too (orders double before
+    Christmas, and the shop closes after it).
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        If True, return ``(X, y)`` for the forecast of the next day's orders instead of
+        the series as it is.
+
+    Returns
+    -------
+    frame : DataFrame of shape (739, 3)
+        If ``return_X_y`` is False. The index is the "date". The columns: ``orders``
+        (invoices of that day), ``revenue`` (their sum in pounds sterling),
+        ``bank_holiday`` (0 or 1, of England and Wales; the shop sold on none of them).
+    (X, y) : DataFrame of shape (738, 5) and Series of shape (738,)
+        If ``return_X_y`` is True. Row i of X is what is known on day i, and y[i] the
+        orders of the day after it, under the same index entry: orders and revenue of
+        day i, and the calendar of the day to be forecast (``next_day_off``, 1 for a
+        Saturday or bank holiday, and its place in the week as sine and cosine).
+
+    Notes
+    -----
+    The source lists invoice lines. Counted are lines with a customer number, a quantity
+    and a price above zero, repeated lines once: 779,425 lines of 36,969 orders worth
+    17,374,804.27 pounds on 604 days. Orders that were cancelled later count on the day
+    they were made; two of them stand out in the revenue, 18 January 2011 and the last
+    day, which the source leaves at 12:50. Days without an order are rows with 0.
+
+    Source and licence: Daqing Chen, "Online Retail II", UCI Machine Learning Repository
+    [1]_, licensed under CC BY 4.0, changed as told in ``sklstm/data/README.md``.
+    Introduced in [2]_.
+
+    References
+    ----------
+    .. [1] https://doi.org/10.24432/C5CG6D
+    .. [2] D. Chen, S. L. Sain and K. Guo, "Data mining for the online retail industry:
+       A case study of RFM model-based customer segmentation using data mining",
+       Journal of Database Marketing and Customer Strategy Management 19 (2012),
+       197-208.
+
+    Examples
+    --------
+    >>> from sklstm.datasets import load_online_retail
+    >>> frame = load_online_retail()
+    >>> frame.loc["2011-11-17", "orders"].item()
+    136
+    >>> X, y = load_online_retail(return_X_y=True)
+    >>> X.loc["2011-11-17", "orders"].item(), y["2011-11-17"].item()
+    (136, 103)
+    """
+    frame = _read_series("online_retail.csv", freq="D")
+    if not return_X_y:
+        return frame
+    return frame_series(_describe_trading_days(frame), target="orders")
+
+
 def load_seattle_weather(*, return_X_y: bool = False) -> Any:
     """Weather of each day in Seattle from 2012 to 2015, with a class in words.
 
@@ -134,6 +201,53 @@ def load_seattle_weather(*, return_X_y: bool = False) -> Any:
     return _describe_days(known), target
 
 
+def load_shampoo_sales(*, return_X_y: bool = False) -> Any:
+    """Sales of a shampoo in each month of three years.
+
+    36 values, the shortest series here: a trend that steepens, and swings from month to
+    month. Much used where forecasting is taught.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        If True, return ``(X, y)`` for the forecast of the next month instead of the
+        series as it is.
+
+    Returns
+    -------
+    frame : DataFrame of shape (36, 1)
+        If ``return_X_y`` is False. The index, "month", is the first day of the month;
+        which years they were is not known, and 2001 to 2003 stand for the first to the
+        third. The column: ``sales``, in a unit that the source does not tell.
+    (X, y) : DataFrame of shape (35, 1) and Series of shape (35,)
+        If ``return_X_y`` is True. Row i of X is the sales of month i, and y[i] those of
+        the month after it, under the same index entry.
+
+    Notes
+    -----
+    Source: [1]_, chapter 3; the values are those of the R package fma [2]_, by one of
+    its authors. They are 36 published figures, with no licence of their own.
+
+    References
+    ----------
+    .. [1] S. Makridakis, S. C. Wheelwright and R. J. Hyndman, "Forecasting: Methods and
+       Applications", 3rd edition, Wiley, 1998.
+    .. [2] https://github.com/robjhyndman/fma
+
+    Examples
+    --------
+    >>> from sklstm.datasets import load_shampoo_sales
+    >>> frame = load_shampoo_sales()
+    >>> frame["sales"].head(3).tolist()
+    [266.0, 145.9, 183.1]
+    >>> X, y = load_shampoo_sales(return_X_y=True)
+    >>> X.shape, y.head(2).tolist()
+    ((35, 1), [145.9, 183.1])
+    """
+    frame = _read_series("shampoo_sales.csv", freq="MS")
+    return frame_series(frame, target="sales") if return_X_y else frame
+
+
 def _read_series(name: str, freq: str) -> pd.DataFrame:
     """A file of ``sklstm/data`` as a frame with a regular DatetimeIndex."""
     compression: Literal["gzip"] | None = "gzip" if name.endswith(".gz") else None
@@ -153,6 +267,18 @@ def _describe_hours(frame: pd.DataFrame) -> pd.DataFrame:
     following = pd.DatetimeIndex(frame.index) + pd.Timedelta(hours=1)
     _add_cycle(known, "next_hour", following.hour, period=24)
     _add_cycle(known, "next_half_day", following.hour, period=12)
+    _add_cycle(known, "next_weekday", following.day_of_week, period=7)
+    return known
+
+
+def _describe_trading_days(frame: pd.DataFrame) -> pd.DataFrame:
+    """What is known of the next day's orders on each day."""
+    known = frame[["orders", "revenue"]].copy()
+    following = pd.DatetimeIndex(frame.index) + pd.Timedelta(days=1)
+    # The last row has no next day: frame_series leaves it out.
+    is_holiday = frame["bank_holiday"].shift(-1, fill_value=0) == 1
+    is_saturday = following.day_of_week == 5
+    known["next_day_off"] = (is_holiday | is_saturday).astype(int)
     _add_cycle(known, "next_weekday", following.day_of_week, period=7)
     return known
 

@@ -7,18 +7,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklstm.datasets import load_bike_rentals, load_seattle_weather
+from sklstm.datasets import (
+    load_bike_rentals,
+    load_online_retail,
+    load_seattle_weather,
+    load_shampoo_sales,
+)
 
-LOADERS = [load_bike_rentals, load_seattle_weather]
+LOADERS = [
+    load_bike_rentals,
+    load_online_retail,
+    load_seattle_weather,
+    load_shampoo_sales,
+]
 
 
 @pytest.mark.parametrize("load", LOADERS)
 def test_rows_are_regular_and_whole(load):
     """No step of time is missing or repeated, and no value either."""
     frame = load()
-    steps = np.diff(frame.index.to_numpy())
-    assert (steps == steps[0]).all()
     assert frame.index.freq is not None
+    regular = pd.date_range(frame.index[0], periods=len(frame), freq=frame.index.freq)
+    assert frame.index.equals(regular)
     assert not frame.isna().to_numpy().any()
 
 
@@ -38,7 +48,12 @@ def test_what_a_caller_changes_is_the_callers(load):
 
 @pytest.mark.parametrize(
     ("load", "target"),
-    [(load_bike_rentals, "rentals"), (load_seattle_weather, "weather")],
+    [
+        (load_bike_rentals, "rentals"),
+        (load_online_retail, "orders"),
+        (load_seattle_weather, "weather"),
+        (load_shampoo_sales, "sales"),
+    ],
 )
 def test_each_target_is_the_value_of_the_next_row(load, target):
     """X is the series without its last row, y the same without its first."""
@@ -110,6 +125,42 @@ def test_bike_features_tell_the_calendar_of_the_next_hour():
     assert X["wet"].sum() + X["misty"].sum() < len(X)
 
 
+def test_online_retail_agrees_with_the_published_totals():
+    """Days, orders and pounds, as others counted them with the same cleaning."""
+    frame = load_online_retail()
+    assert frame.shape == (739, 3)
+    assert frame.index[0] == pd.Timestamp("2009-12-01")
+    assert frame.index[-1] == pd.Timestamp("2011-12-09")
+    assert (frame["orders"] > 0).sum() == 604
+    assert frame["orders"].sum() == 36_969
+    assert frame["revenue"].sum() == pytest.approx(17_374_804.268, abs=1e-3)
+    assert frame.loc["2010-10-14"].tolist() == [96, 86_945.13, 0]
+    assert frame["revenue"].idxmax() == pd.Timestamp("2011-12-09")
+
+
+def test_the_shop_sells_on_one_saturday_and_on_no_bank_holiday():
+    frame = load_online_retail()
+    open_days = frame[frame["orders"] > 0]
+    saturdays = open_days[open_days.index.day_of_week == 5]
+    assert saturdays.index.tolist() == [pd.Timestamp("2009-12-05")]
+    assert frame["bank_holiday"].sum() == 17
+    assert not open_days["bank_holiday"].any()
+    assert frame.loc["2011-04-29", "bank_holiday"] == 1  # a royal wedding
+    assert ((frame["orders"] == 0) == (frame["revenue"] == 0)).all()
+
+
+def test_retail_features_tell_the_calendar_of_the_next_day():
+    X, _ = load_online_retail(return_X_y=True)
+    assert X.shape == (738, 5)
+    thursday, friday = X.loc["2011-04-28"], X.loc["2011-05-06"]
+    sunday = X.loc["2011-05-08"]
+    assert thursday["next_day_off"] == 1  # the wedding
+    assert friday["next_day_off"] == 1
+    assert sunday["next_day_off"] == 0
+    assert sunday["next_weekday_cos"] == pytest.approx(1.0)  # Monday
+    assert X["next_day_off"].sum() == 105 + 17  # no bank holiday on a Saturday
+
+
 def test_seattle_weather_agrees_with_the_source():
     frame = load_seattle_weather()
     assert frame.shape == (1461, 5)
@@ -139,6 +190,15 @@ def test_seattle_features_tell_todays_class():
     assert (classes.sum(axis=1) == 1).all()
     today = classes.idxmax(axis=1).str.removeprefix("is_")
     assert (today.to_numpy()[1:] == y.to_numpy()[:-1]).all()
+
+
+def test_shampoo_sales_agree_with_the_source():
+    frame = load_shampoo_sales()
+    assert frame.shape == (36, 1)
+    assert frame["sales"].sum() == pytest.approx(11_253.6)
+    assert frame["sales"].tolist()[-3:] == [475.3, 581.3, 646.9]
+    assert frame["sales"].idxmax() == pd.Timestamp("2003-09-01")  # 682.0
+    assert (frame.index.day == 1).all()
 
 
 def test_loading_needs_no_tensorflow():
