@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from sklstm._checkpoint import Checkpoint
 from sklstm._engine import Parameters, learning_rate_of
 from sklstm._fitting import (
     Examples,
@@ -54,7 +55,7 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     # --- fitting --------------------------------------------------------------------
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, checkpoint=None, checkpoint_every=1):
         """Train the network and leave its state right after the last row.
 
         Each epoch starts from zero state and reads the windows in order (stateful) or
@@ -76,6 +77,13 @@ class BaseStatefulLSTM(StatefulPredictor):
             ``y[i]`` belongs to the window that ends at row i.
         sample_weight : array-like of shape (n_rows,), default=None
             Weight of each row's loss. A row of weight 0 still advances the state.
+        checkpoint : str or path-like, default=None
+            A folder to keep the progress in, made if it is not there. After a crash the
+            same call on the same data goes on from the last checkpoint and ends with
+            the very weights of an uninterrupted one. A finished training takes its
+            checkpoint away.
+        checkpoint_every : int, default=1
+            Epochs from one checkpoint to the next.
 
         Returns
         -------
@@ -92,11 +100,17 @@ class BaseStatefulLSTM(StatefulPredictor):
         -----
         RuntimeWarning
             If training is interrupted after the first epoch: the last whole one stands.
+            If a checkpoint cannot be written: training goes on without.
         """
         with self._all_or_nothing():
             self._check_parameters()
             X, y = self._check_training_input(X, y, reset=True)
-            seed = self._draw_seed()
+            if checkpoint is not None:
+                checkpoint = self._open_checkpoint(
+                    checkpoint, checkpoint_every, X, y, sample_weight
+                )
+            found = checkpoint and checkpoint.found
+            seed = found.seed if found else self._draw_seed()
             recipe, target = self._make_recipe(X, y, seed)
             windows = Windows.of(X, X[:0], recipe.sequence_length)
             plan = self._plan(windows)
@@ -110,8 +124,15 @@ class BaseStatefulLSTM(StatefulPredictor):
                 recipe,
                 initial,
                 examples,
-                epoch_tables(plan, self.shuffle and not self.stateful, seed),
+                epoch_tables(
+                    plan,
+                    self.shuffle and not self.stateful,
+                    seed,
+                    first=found.n_epochs if found else 0,
+                ),
                 learning_rate=learning_rate_of(recipe.optimizer),
+                checkpoint=checkpoint,
+                seed=seed,
                 epochs=self.epochs,
                 callbacks=self._instantiate_callbacks(),
                 validation=examples.held_out(plan),
@@ -129,7 +150,23 @@ class BaseStatefulLSTM(StatefulPredictor):
                 answer_apart=False,
             )
             self._seeded_state = self.state_
+        if checkpoint is not None and not learnt.was_interrupted:
+            checkpoint.remove()
         return self
+
+    def _open_checkpoint(self, folder, every, X, y, sample_weight) -> Checkpoint:
+        """The checkpoint in `folder` of this very training."""
+        every = check_positive_int("checkpoint_every", every)
+        parameters = self.get_params(deep=False)
+        for name in ("epochs", "verbose"):  # more epochs go on where fewer ended
+            del parameters[name]
+        before = self._parameters.weights if self._goes_on() else ()
+        call = [type(self), parameters, before, X, y, sample_weight]
+        return Checkpoint.of(folder, every, call)
+
+    def _goes_on(self) -> bool:
+        """Whether `fit` starts from the weights of the last one."""
+        return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
     def _partial_fit(self, X, y, sample_weight):
         with self._all_or_nothing():
@@ -277,7 +314,7 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _initial_parameters(self, recipe: Recipe, seed: int) -> Parameters:
         """Fresh parameters, or with `warm_start` those of the last fit."""
-        if not self.warm_start or not self.__sklearn_is_fitted__():
+        if not self._goes_on():
             return recipe.initial(seed)
         if recipe.network.key != self._recipe.network.key:
             raise ValueError(

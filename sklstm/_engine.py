@@ -102,8 +102,11 @@ class Program:
         self.trainers: dict[tuple, Trainer] = {}
         self._held: Parameters | None = None
         self._rooms: set[int] = set()
-        self._compiled_forward = _ByShape(self._forward_pass, jit_compile=True)
-        self._traced_short = _ByShape(self._short_pass, jit_compile=False)
+        # Python's own ifs and loops over tensors may be in a user's layers only.
+        self.autograph = not isinstance(network, StackedLSTM)
+        options = {"autograph": self.autograph}
+        self._compiled_forward = _ByShape(self._forward_pass, True, **options)
+        self._traced_short = _ByShape(self._short_pass, False, **options)
 
     def put_rows(self, windows: Windows, targets=None, weights=None) -> Rows:
         """Rows on the device, in the room of a program already compiled if it fits."""
@@ -250,8 +253,10 @@ class _ByShape:
     time of a pass over 25 single rows, and its warning that shapes differ.
     """
 
-    def __init__(self, function: Callable, jit_compile: bool):
-        self._function = tf.function(function, jit_compile=jit_compile)
+    def __init__(self, function: Callable, jit_compile: bool, autograph: bool):
+        self._function = tf.function(
+            function, jit_compile=jit_compile, autograph=autograph
+        )
         self._traced: dict[tuple, Callable] = {}
 
     def __call__(self, *tensors):
@@ -271,7 +276,8 @@ class Trainer:
         self.optimizer = type(optimizer).from_config(optimizer.get_config())
         self.optimizer.build(program.model.trainable_variables)
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
-        self._compiled_train = _ByShape(self._train_pass, jit_compile=True)
+        autograph = program.autograph or not _is_kerass_own(loss)
+        self._compiled_train = _ByShape(self._train_pass, True, autograph)
 
     def start(
         self, parameters: Parameters, metrics, learning_rate: float | None
@@ -311,7 +317,7 @@ class Trainer:
         _assign(self.optimizer.variables, parameters.slots)
 
     def train(
-        self, rows: Rows, table, first: int, stop: int, states: LayerStates
+        self, rows: Rows, table, first: int, stop: int, total, states: LayerStates
     ) -> tuple[float, np.ndarray, LayerStates]:
         """One pass over batches `first` to `stop` of a device batch table.
 
@@ -319,14 +325,15 @@ class Trainer:
 
         Returns
         -------
-        loss : float
-            Sum over windows: each batch's loss times its number of windows.
+        total : float
+            Sum over windows, `total` before this pass included: each batch's loss
+            times its number of windows. Summed in one order however an epoch is cut.
         outputs : ndarray of shape (stop - first, B, n_outputs)
             Predictions made on the way.
         states : LayerStates
             States after the last batch.
         """
-        loss, outputs, after = self._compiled_train(
+        total, outputs, after = self._compiled_train(
             rows.values,
             rows.lengths,
             rows.targets,
@@ -335,12 +342,23 @@ class Trainer:
             table,
             _int32(first),
             _int32(stop),
+            np.float64(total),
             *_flat(states),
         )
-        return float(loss), outputs.numpy()[first:stop], self.program._nested(after)
+        return float(total), outputs.numpy()[first:stop], self.program._nested(after)
 
     def _train_pass(
-        self, values, lengths, targets, weights, stride, table, first, stop, *states
+        self,
+        values,
+        lengths,
+        targets,
+        weights,
+        stride,
+        table,
+        first,
+        stop,
+        total,
+        *states,
     ):
         program, model = self.program, self.program.model
         program._set_states(states)
@@ -361,11 +379,12 @@ class Trainer:
             trained = model.trainable_variables
             self.optimizer.apply(tape.gradient(loss, trained), trained)
             program._keep_empty_lanes(before, live)
-            total += loss * tf.reduce_sum(tf.cast(live, tf.float32))
+            loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
+            total += tf.cast(loss, tf.float64)
             return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32))
 
         _, total, outputs = tf.while_loop(
-            lambda k, *_: k < stop, body, (first, 0.0, outputs)
+            lambda k, *_: k < stop, body, (first, total, outputs)
         )
         return total, outputs.stack(), program._read_states()
 
@@ -492,11 +511,13 @@ def _optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
     return (type(optimizer), json.dumps(config, sort_keys=True, default=str))
 
 
+def _is_kerass_own(loss: Any) -> bool:
+    return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
+
+
 def _loss_key(loss: Any) -> Any:
     """What distinguishes losses; a loss of the user's own is only equal to itself."""
-    if isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith(
-        "keras."
-    ):
+    if isinstance(loss, keras.losses.Loss) and _is_kerass_own(loss):
         config = dict(vars(loss), name=None)  # Huber's `get_config` forgets its delta
         return (type(loss), json.dumps(config, sort_keys=True, default=str))
     return loss

@@ -6,6 +6,7 @@ here remembers anything.
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sklstm._checkpoint import Checkpoint
 from sklstm._engine import POOL, Parameters, learning_rate_of
 from sklstm._geometry import FitPlan
 from sklstm._network import StackedLSTM, UserNetwork, sharing_key
@@ -92,6 +94,7 @@ class Learnt:
     history: dict[str, list[float]]
     layers: tuple
     last_output: np.ndarray | None
+    was_interrupted: bool
 
 
 def train(
@@ -101,13 +104,18 @@ def train(
     tables: Iterator[np.ndarray],
     learning_rate: float | None,
     layers: tuple | None = None,
+    checkpoint: Checkpoint | None = None,
     **options,
 ) -> Learnt:
     """Train from `initial` parameters; each epoch starts from the state `layers`.
 
     A `learning_rate` of None is the one that `initial` holds, as callbacks left it.
-    `options` are those of `TrainingRun`.
+    Where the `checkpoint` found progress, training goes on from there. `options` are
+    those of `TrainingRun`.
     """
+    if checkpoint is not None and checkpoint.found is not None:
+        found, learning_rate = checkpoint.found, None
+        initial = Parameters(found.weights, found.seeds, found.slots)
     windows = examples.windows
     with POOL.borrow(recipe.network) as program:
         rows = program.put_rows(windows, examples.targets, examples.weights)
@@ -115,9 +123,17 @@ def train(
         trainer.start(initial, recipe.metrics, learning_rate)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
-        run = TrainingRun(trainer, rows, tables, states, **options)
+        run = TrainingRun(
+            trainer, rows, tables, states, checkpoint=checkpoint, **options
+        )
         parameters = run.run()
-        return Learnt(parameters, run.history, run.states_after, run.last_output)
+        return Learnt(
+            parameters,
+            run.history,
+            run.states_after,
+            run.last_output,
+            run.was_interrupted,
+        )
 
 
 def walk(
@@ -158,10 +174,13 @@ def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> Recurrent
     return RecurrentState(layers, np.empty((0, n_features), np.float32))
 
 
-def epoch_tables(plan: FitPlan, shuffle: bool, seed: int) -> Iterator[np.ndarray]:
-    """The batch table of each epoch: the same in order, or each its own permutation."""
-    rng, table = np.random.default_rng([seed, 3]), plan.table()
-    while True:
+def epoch_tables(
+    plan: FitPlan, shuffle: bool, seed: int, first: int = 0
+) -> Iterator[np.ndarray]:
+    """The batch table of each epoch from the `first` on: in order, or shuffled."""
+    table = plan.table()
+    for epoch in itertools.count(first):
+        rng = np.random.default_rng([seed, 3, epoch])
         yield plan.table(rng.permutation(len(plan.trained))) if shuffle else table
 
 

@@ -9,10 +9,16 @@ from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
 from sklstm._scikeras import RoutedParameters
+from sklstm._validation import (
+    check_no_label_missing,
+    check_nothing_masked,
+    check_numbers,
+)
 from sklstm._windows import pad_masked, pad_windows
 
 _LARGEST = np.finfo(np.float32).max
@@ -41,7 +47,25 @@ def holds_windows(X) -> bool:
         is_list = X.ndim == 1 and X.dtype == object and len(X) > 0
     else:
         is_list = isinstance(X, list | tuple) and len(X) > 0
-    return is_list and all(getattr(window, "ndim", 0) == 2 for window in X)
+    return is_list and (
+        all(getattr(window, "ndim", 0) == 2 for window in X)
+        or (all(map(_is_nested, X)) and _is_ragged(X))
+    )
+
+
+def _is_nested(window) -> bool:
+    """Whether a window is a list of rows that are lists themselves."""
+    return isinstance(window, list | tuple) and all(
+        isinstance(row, list | tuple) for row in window
+    )
+
+
+def _is_ragged(X) -> bool:
+    try:
+        np.asarray(X)
+    except ValueError:
+        return True
+    return False
 
 
 class InputChecks(RoutedParameters):
@@ -52,13 +76,14 @@ class InputChecks(RoutedParameters):
     def _check_training_input(self, X, y, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """X as float32 rows or windows, y as an array."""
         if n_dimensions(X) == 3:
-            X, y = self._check_windows(X, reset), self._check_y(y)
-            check_consistent_length(X, y)
-            return X, y
-        self._check_dimensions(2, reset)
-        return validate_data(
-            self, X, y, reset=reset, dtype=np.float32, **self._y_options
-        )
+            X = self._check_windows(X, reset)
+        else:
+            self._check_dimensions(2, reset)
+            check_numbers("X", X)
+            X = validate_data(self, X, reset=reset, dtype=np.float32)
+        y = self._check_y(y)
+        check_consistent_length(X, y)
+        return X, y
 
     def _check_y(self, y) -> np.ndarray:
         if y is None:
@@ -66,8 +91,13 @@ class InputChecks(RoutedParameters):
                 f"This {type(self).__name__} estimator requires y to be passed, but the"
                 " target y is None."
             )
-        dtype = "numeric" if self._y_options.get("y_numeric") else None
-        return check_array(y, ensure_2d=False, dtype=dtype, input_name="y")
+        if self._y_options.get("y_numeric"):
+            check_numbers("y", y)
+            return check_array(y, ensure_2d=False, input_name="y", estimator=self)
+        check_nothing_masked("y", y)
+        labels = column_or_1d(y, warn=True)
+        check_no_label_missing(labels)
+        return check_array(labels, ensure_2d=False, dtype=None, input_name="y")
 
     def _check_rows(self, X) -> np.ndarray:
         """X for prediction, of the shape that was fitted."""
@@ -76,6 +106,7 @@ class InputChecks(RoutedParameters):
         check_is_fitted(self)
         if n_dimensions(X) == 3:
             return self._check_windows(X, reset=False)
+        check_numbers("X", X)
         X = validate_data(self, X, reset=False, dtype=np.float32)
         self._check_dimensions(2, reset=False)
         return X
@@ -121,6 +152,7 @@ class InputChecks(RoutedParameters):
         return X
 
     def _check_stack(self, X, padded=False) -> np.ndarray:
+        check_numbers("X", X)
         return check_array(
             np.where(padded, 0, X) if np.any(padded) else X,
             dtype=np.float32,
@@ -131,6 +163,7 @@ class InputChecks(RoutedParameters):
         )
 
     def _check_window(self, window, k: int) -> np.ndarray:
+        check_numbers(f"X[{k}]", window)
         return check_array(
             window, dtype=np.float32, estimator=self, input_name=f"X[{k}]"
         )

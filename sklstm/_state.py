@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+_LARGEST = np.finfo(np.float32).max
+
 
 @dataclass(frozen=True, eq=False)
 class RecurrentState:
@@ -47,6 +49,8 @@ class RecurrentState:
         object.__setattr__(self, "context", _frozen(self.context))
         if self.last_output is not None:
             object.__setattr__(self, "last_output", _frozen(self.last_output))
+        if isinstance(self.position, np.integer):  # a narrow one would overflow
+            object.__setattr__(self, "position", int(self.position))
 
     def __reduce__(self):
         # through the constructor: unpickled and copied arrays would be writeable
@@ -87,6 +91,13 @@ class RecurrentState:
                 f" have {self.shapes}: (batch_size, units) each. Pass a state from"
                 " get_states() of an estimator with the same units and batch_size."
             )
+        dtypes = tuple(tuple(a.dtype.name for a in arrays) for arrays in other.layers)
+        own = tuple(tuple(a.dtype.name for a in arrays) for arrays in self.layers)
+        if dtypes != own:
+            raise ValueError(
+                f"The state has layers of dtypes {dtypes}, but this estimator's have"
+                f" {own}. Convert them, for example with array.astype(np.float32)."
+            )
         n_features = self.context.shape[1]
         if other.context.ndim != 2 or other.context.shape[1] != n_features:
             raise ValueError(
@@ -108,17 +119,23 @@ class RecurrentState:
 
     def check_values(self) -> None:
         """Raise ValueError for a position that counts nothing, NaN or infinity."""
-        is_count = isinstance(self.position, int | np.integer)
-        if not is_count or self.position < 0:
+        if type(self.position) is not int or self.position < 0:
             raise ValueError(
                 "position must be the number of windows taken, an integer of at least"
                 f" 0, got {self.position!r}."
             )
         last = () if self.last_output is None else (self.last_output,)
         arrays = (*itertools.chain(*self.layers), self.context, *last)
-        if not all(np.isfinite(array).all() for array in arrays):
+        strange = [a.dtype.name for a in arrays if a.dtype.kind in "cOSUmM"]
+        if strange:
             raise ValueError(
-                "The state contains NaN or infinity. Take one from get_states()."
+                f"The state holds arrays of dtype {', '.join(strange)}, which are no"
+                " real numbers. Take one from get_states()."
+            )
+        if not all((np.abs(array) < _LARGEST).all() for array in arrays):
+            raise ValueError(
+                "The state contains NaN or infinity, or a value too large for float32."
+                " Take one from get_states()."
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from sklstm import persistence
 from sklstm._engine import Parameters
 from sklstm._fitting import Recipe, TrainingRows, walk
 from sklstm._forecasting import closed_loop, feed_prediction, refuse_to_guess_rows
@@ -305,6 +306,107 @@ class StatefulPredictor(InputChecks):
         self._zero_state.check_fits(state, self.sequence_length_, self.n_outputs_)
         self.state_ = state
         return self
+
+    # --- files ----------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write the fitted estimator, its state included, to one file.
+
+        The file holds data only, in the safetensors format: the parameters as JSON,
+        and as arrays the weights, the optimizer's slots, the state, and the rows that
+        `partial_fit` has yet to train on. The training rows are not in it. It is
+        moved into place when it is complete and on the disk: whatever goes wrong
+        before leaves the file that was there as it was.
+
+        Keras's own optimizers, losses and metrics are written with their settings.
+        What is no data is left out, and `load` takes it again: a ``model=`` function,
+        callbacks, classes, losses of your own, a RandomState instance.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Conventionally with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If there is nothing to save yet.
+        sklstm.persistence.PersistenceError
+            For labels that are neither numbers nor strings, for more than 4 MiB of
+            parameters and labels, and for a `path` that is no regular file.
+        OSError
+            If the file cannot be written, for example for want of space.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "sine.safetensors")
+        ...     model.save(path)
+        ...     loaded = StatefulLSTMRegressor.load(path)
+        >>> bool((loaded.predict(X[40:]) == model.predict(X[40:])).all())
+        True
+        """
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path, **objects):
+        """Read an estimator back that `save` wrote: bit for bit, and as far trained.
+
+        Nothing in the file is run or imported, and it is refused as a whole unless
+        everything in it fits together. A checksum tells damage. It does not tell
+        forgery: a file from strangers cannot do harm, but may predict anything.
+
+        Parameters
+        ----------
+        path : str or path-like
+        **objects : dict
+            What could not be saved, by name of the parameter: ``model=``, the
+            function that the estimator was fitted with, or ``loss=``. Callbacks and a
+            random state are not needed to predict.
+
+        Returns
+        -------
+        estimator : object
+            Fitted, in the state in which it was saved.
+
+        Raises
+        ------
+        sklstm.persistence.PersistenceError
+            For a file that is damaged, forged, of a newer version or of another class,
+            or that lacks something which is not in `objects`.
+        FileNotFoundError
+            If there is no such file.
+        TypeError
+            For `objects` that the file does not lack.
+
+        Warns
+        -----
+        UserWarning
+            Where callbacks or a random state are lacking: the parameter is None.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+        >>> X, y = np.arange(8.0)[:, np.newaxis], np.arange(8.0)
+        >>> model = StatefulLSTMRegressor(2, epochs=1).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "line.safetensors")
+        ...     model.save(path)
+        ...     StatefulLSTMClassifier.load(path)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        sklstm.persistence.PersistenceError: ...holds a 'StatefulLSTMRegressor'...
+        """
+        return persistence.load(cls, path, objects)
 
     # --- the network ----------------------------------------------------------------
 

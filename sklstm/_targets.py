@@ -57,7 +57,13 @@ class ContinuousTarget:
                 f"The model gives {n_outputs} output(s) for each window, but y has"
                 f" {self.n_outputs}. Give its last layer meta['n_outputs_'] units."
             )
-        columns = np.asarray(y, np.float32).reshape(len(y), -1)
+        with np.errstate(over="ignore"):  # refused below
+            columns = np.asarray(y, np.float32).reshape(len(y), -1)
+        if not np.isfinite(columns).all():
+            raise ValueError(
+                "y contains a value too large for float32, in which the network is"
+                " trained. Scale y, for example with TransformedTargetRegressor."
+            )
         if columns.shape[1] != self.n_outputs:
             raise ValueError(
                 f"y has {columns.shape[1]} output(s) for each row, but the estimator"

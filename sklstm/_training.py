@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from sklstm._checkpoint import Checkpoint, Progress, recall, remind
 from sklstm._engine import (
     LayerStates,
     Parameters,
@@ -28,6 +28,10 @@ from sklstm._engine import (
 )
 from sklstm._geometry import EMPTY, read_from_lanes
 from sklstm._tensorflow import keras, tf
+
+with warnings.catch_warnings():  # in a notebook without widgets the bar is text
+    warnings.simplefilter("ignore")
+    from tqdm.auto import tqdm
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,11 @@ class TrainingRun:
         Whether the model was compiled with metrics.
     verbose : int
         Above 0 shows a progress bar.
+    seed : int
+        What the training draws from; kept with its progress.
+    checkpoint : Checkpoint or None
+        Where to keep the progress. Where it found some, the trainer was started on
+        that.
 
     Attributes
     ----------
@@ -67,6 +76,8 @@ class TrainingRun:
         Loss and metrics of each epoch.
     last_output : ndarray of shape (n_outputs,)
         What the network put out for the last window trained on.
+    was_interrupted : bool
+        Whether the user ended it by Ctrl-C.
     """
 
     trainer: Trainer
@@ -78,12 +89,15 @@ class TrainingRun:
     validation: Validation | None = None
     metrics: bool = False
     verbose: int = 0
+    seed: int = 0
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self):
         self.history: dict[str, list[float]] = {}
         self._start_states = to_device(self.states)
         self._states = self._start_states
         self.last_output: np.ndarray | None = None
+        self.was_interrupted = False
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
@@ -119,7 +133,7 @@ class TrainingRun:
             verbose=self.verbose,
         )
         try:
-            hooks.on_train_begin()
+            self._begin(hooks)
             with _interrupts_held_back() as self._notice_interrupt:
                 self._run_epochs(hooks)
             self.trainer.finish()
@@ -131,6 +145,42 @@ class TrainingRun:
                 callback.set_model(None)  # the model goes back to the pool
         return self._checked(self.trainer.read())
 
+    def _begin(self, hooks) -> None:
+        """Start the callbacks; those of a training that goes on remember."""
+        progress = None if self.checkpoint is None else self.checkpoint.found
+        self._n_done = 0
+        if progress is not None:
+            for callback in self.callbacks:
+                if isinstance(callback, keras.callbacks.CSVLogger):
+                    callback.append = True
+        hooks.on_train_begin()
+        self._memories = recall(self.callbacks)
+        if progress is not None:
+            remind(self.callbacks, progress.memories)
+            self.history = {name: [*v] for name, v in progress.history.items()}
+            self._n_done = progress.n_epochs
+            self._model.stop_training = progress.stopped
+
+    def _keep_progress(self, n_epochs: int) -> None:
+        """Write the checkpoint, where there is one and it is time to."""
+        checkpoint = self.checkpoint
+        is_last = n_epochs == self.epochs or self._model.stop_training
+        if checkpoint is None or not (is_last or checkpoint.is_due(n_epochs)):
+            return
+        learnt = self.trainer.read()
+        checkpoint.write(
+            Progress(
+                self.seed,
+                n_epochs,
+                bool(self._model.stop_training),
+                learnt.weights,
+                learnt.seeds,
+                learnt.slots,
+                self.history,
+                recall(self.callbacks, self._memories),
+            )
+        )
+
     def _checked(self, parameters: Parameters) -> Parameters:
         """The parameters, unless the last update left them not finite."""
         if not all(np.isfinite(weight).all() for weight in parameters.weights):
@@ -141,7 +191,10 @@ class TrainingRun:
 
     def _run_epochs(self, hooks) -> None:
         with _progress_bar(self.epochs, self.verbose) as bar:
-            for epoch in range(self.epochs):
+            bar.update(self._n_done)
+            for epoch in range(self._n_done, self.epochs):
+                if self._model.stop_training:
+                    break
                 bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
                 hooks.on_epoch_begin(epoch)
                 logs = self._run_epoch(next(self.tables), epoch, hooks, bar)
@@ -152,18 +205,18 @@ class TrainingRun:
                 for name in self._logged.history.keys() - logs.keys():
                     values = self.history.setdefault(name, [])
                     values.append(self._logged.history[name][-1])
+                self._keep_progress(epoch + 1)
                 if self.verbose:
                     shown = {name: f"{value:.4g}" for name, value in logs.items()}
                     bar.set_postfix(shown, refresh=epoch + 1 == self.epochs)
                 self._notice_interrupt()
-                if self._model.stop_training:
-                    break
 
     def _run_epoch(self, table: np.ndarray, epoch: int, hooks, bar) -> dict[str, float]:
         """One pass over the batches in order, from the starting state."""
         if table is not self._table:
             self._table, self._device_table = table, self.rows.put_table(table)
         states, total, n_seen, logs = self._start_states, 0.0, 0, {}
+        parts, made = [], []
         if self.metrics:
             self._model.reset_metrics()
         for first, stop in self._slices.over(len(table)):
@@ -172,16 +225,19 @@ class TrainingRun:
             is_part = stop - first < len(table)
             if (is_part or self._calls_python) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
-            loss, outputs, states = self.trainer.train(
-                self.rows, self._device_table, first, stop, states
+            total, outputs, states = self.trainer.train(
+                self.rows, self._device_table, first, stop, total, states
             )
             part = table[first:stop]
-            total, n_seen = total + loss, n_seen + int(np.count_nonzero(part != EMPTY))
+            n_seen += int(np.count_nonzero(part != EMPTY))
             logs = {"loss": total / n_seen}
-            if self.metrics:
-                logs |= self._training_metrics(part, outputs)
             if self._call_batch_hooks:
+                if self.metrics:
+                    logs |= self._training_metrics(part, outputs)
                 hooks.on_train_batch_end(first, dict(logs))
+            elif self.metrics:
+                parts.append(part)
+                made.append(outputs)
             bar.update((stop - first) / len(table))
             if is_part:
                 self._notice_interrupt()
@@ -189,6 +245,8 @@ class TrainingRun:
                 break
         if not np.isfinite(logs["loss"]):
             self._refuse(f"loss became {logs['loss']}", epoch)
+        if made:  # all at once: metrics must not depend on how the epoch was cut
+            logs |= self._training_metrics(np.concatenate(parts), np.concatenate(made))
         self._states = states
         self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
         return logs | self._validate(states)
@@ -233,6 +291,7 @@ class TrainingRun:
         n_whole = len(self.history.get("loss", ()))
         if not n_whole:
             raise KeyboardInterrupt
+        self.was_interrupted = True
         if self._before_epoch is not None:
             self.trainer.write(self._before_epoch)
         warnings.warn(

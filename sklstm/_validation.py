@@ -102,6 +102,53 @@ def check_keywords(
         )
 
 
+def check_nothing_masked(name: str, values: Any) -> None:
+    """Raise ValueError for a masked entry, which conversion would bring to light."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is masked in {int(np.ma.getmaskarray(values).sum())} place(s), and"
+            " what lies under a mask is no data. Fill or drop those entries."
+        )
+
+
+def check_numbers(name: str, values: Any) -> None:
+    """Raise for what conversion to float would take for numbers without a word."""
+    check_nothing_masked(name, values)
+    kinds = {getattr(dtype, "kind", "") for dtype in _dtypes(values)}
+    if kinds & {"M", "m"}:
+        raise TypeError(
+            f"{name} holds dates or durations, not numbers. Pass numbers made of them,"
+            " such as the hour of the day, or the days since the first row."
+        )
+    if "V" in kinds:
+        raise TypeError(
+            f"{name} is a structured array, not numbers. Pass its fields as columns."
+        )
+
+
+def check_no_label_missing(labels: np.ndarray) -> None:
+    """Raise ValueError for None, NaN or pandas's NA among labels."""
+    if labels.dtype != object:
+        return
+    n_missing = sum(map(_is_missing, labels))
+    if n_missing:
+        raise ValueError(
+            f"y lacks a label in {n_missing} place(s): None, NaN or NA. Drop nothing"
+            " from inside a series; give such rows a label, and sample_weight 0."
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or type(label).__name__ == "NAType" or label != label
+
+
+def _dtypes(values: Any) -> list:
+    """The dtype of an array or a series, those of a frame's columns, or none."""
+    if hasattr(values, "dtype"):
+        return [values.dtype]
+    return list(getattr(values, "dtypes", ()))
+
+
 def check_enough_rows(n_rows: int, sequence_length: int) -> None:
     """Raise ValueError where not even one window fits."""
     if n_rows < sequence_length:

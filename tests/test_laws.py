@@ -1085,3 +1085,21 @@ def test_forecast_needs_a_row_to_start_from_and_a_way_to_make_rows():
     estimator.reset_states()
     with pytest.raises(ValueError, match="start"):
         estimator.forecast(3, feedback=lambda prediction, k: X[0])
+
+
+@pytest.mark.parametrize("length", [1, 7, 64, 1000])
+def test_partial_fit_over_a_mapped_file(tmp_path, length):
+    """A series that stays on disk, read a chunk at a time, equals one `fit`."""
+    n = 203
+    spec = POOL[0]
+    rows = np.memmap(tmp_path / "X", np.float64, "w+", shape=(n, spec.n_features))
+    rows[:] = make_rows(n, spec.n_features, seed=5)
+    n -= (n - spec.sequence_length + 1) % spec.batch_size
+    rows, y = rows[:n], make_target(spec, n, seed=5)
+    options = {"classes": LABELS[: spec.n_classes]} if spec.n_classes else {}
+    chunks = make_estimator(spec)
+    for first in range(0, n, length):
+        piece = slice(first, first + length)
+        chunks.partial_fit(rows[piece], y[piece], **options)
+    whole = make_estimator(spec).fit(np.array(rows), y)
+    assert_same_weights(chunks.get_weights(), whole.get_weights(), **ROUNDING)

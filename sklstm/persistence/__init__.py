@@ -1,0 +1,278 @@
+"""Fitted estimators to a file and back: data only, no pickle and no code.
+
+Owns what of an estimator goes into a file. `describe` takes an estimator apart into a
+header of JSON and named arrays, `rebuild` puts it together again; `write` and `read`
+are the file, for whoever has a header and arrays of another kind.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+import sklstm
+from sklstm._archive import Arrays, PersistenceError, read, write
+from sklstm._fitting import Recipe, compiled_choices
+from sklstm._network import StackedLSTM, UserNetwork
+from sklstm._state import RecurrentState
+from sklstm._targets import ClassTarget, ContinuousTarget
+from sklstm.persistence._keras_config import NotDataError
+from sklstm.persistence._plain import encode, encode_array, encode_each, what_is
+from sklstm.persistence._rebuilding import OPTIONAL, ROUTED_METHODS, rebuild
+from sklstm.persistence._saved_recipe import PARTS
+
+__all__ = ["PersistenceError", "describe", "load", "read", "rebuild", "save", "write"]
+
+
+def save(estimator, path) -> None:
+    """Write a fitted estimator to one file.
+
+    Parameters
+    ----------
+    estimator : StatefulLSTMRegressor or StatefulLSTMClassifier
+    path : str or path-like
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError, PersistenceError, OSError
+        As the method of the estimators does.
+    """
+    write(path, *describe(estimator))
+
+
+def load(cls: type, path, objects: Mapping[str, Any]):
+    """Read an estimator of class `cls` back from a file.
+
+    Parameters
+    ----------
+    cls : type
+    path : str or path-like
+    objects : mapping
+        By name of the parameter, what could not be saved.
+
+    Returns
+    -------
+    estimator : object
+        A fitted `cls`.
+
+    Raises
+    ------
+    PersistenceError, FileNotFoundError, TypeError
+        As the method of the estimators does.
+
+    Warns
+    -----
+    UserWarning
+        Where callbacks or a random state could not be saved and are not in `objects`.
+    """
+    header, arrays = read(path)
+    try:
+        estimator = rebuild(cls, header, arrays, objects)
+    except PersistenceError as error:
+        raise PersistenceError(f"{str(path)!r} {error}") from error.__cause__
+    for name in OPTIONAL:
+        if name in header["lacking"] and name not in objects:
+            warnings.warn(
+                f"{str(path)!r} was saved without {name}, since"
+                f" {header['lacking'][name]} is no plain data: {name}=None. Predictions"
+                f" do not need it; to train with it, pass load(path, {name}=...).",
+                stacklevel=3,
+            )
+    return estimator
+
+
+def describe(estimator) -> tuple[dict[str, Any], Arrays]:
+    """What a fitted estimator is made of, as JSON and as arrays.
+
+    Parameters
+    ----------
+    estimator : StatefulLSTMRegressor or StatefulLSTMClassifier
+
+    Returns
+    -------
+    header : dict
+        Class, parameters, recipe and shapes; ``lacking`` names what is no data.
+    arrays : dict of str to ndarray
+        Weights, optimizer slots, states, history, and rows that wait to be trained on.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If there is nothing to save yet.
+    PersistenceError
+        For labels that are neither numbers nor strings.
+    """
+    check_is_fitted(estimator)
+    recipe, learnt, arrays = estimator._recipe, estimator._parameters, Arrays()
+    _put(arrays, "weights", learnt.weights)
+    _put(arrays, "seeds", learnt.seeds)
+    _put(arrays, "slots", learnt.slots)
+    _put(arrays, "initial_weights", estimator.initial_weights_)
+    lacking: dict[str, str] = {}
+    header = {
+        "class": type(estimator).__name__,
+        "versions": _versions(),
+        "parameters": _encoded(estimator.get_params(deep=False), lacking),
+        "routing": _describe_routing(estimator),
+        "network": _describe_network(recipe.network, lacking),
+        "target": _describe_target(estimator._target, lacking),
+        "training": _describe_training(recipe, lacking),
+        "input": _describe_input(estimator),
+        "history": _put_history(arrays, estimator.history_),
+        "states": _put_states(arrays, estimator),
+        "lacking": lacking,
+    }
+    return header, arrays
+
+
+def _encoded(
+    values: Mapping[str, Any], lacking: dict[str, str], prefix: str = ""
+) -> dict[str, Any]:
+    """Values as JSON; what is no data is left out and added to `lacking`."""
+    encoded, left_out = encode_each(values)
+    lacking |= {prefix + name: what for name, what in left_out.items()}
+    return encoded
+
+
+def _versions() -> dict[str, str]:
+    """For people who look into a file; `rebuild` does not read them."""
+    libraries = ("keras", "tensorflow", "numpy", "scikit-learn")
+    return {
+        "sklstm": sklstm.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in libraries},
+    }
+
+
+def _describe_routing(estimator) -> dict[str, Any]:
+    """What `set_fit_request` and its like were told."""
+    asked = vars(estimator).get("_metadata_request")
+    methods = {name: getattr(asked, name, None) for name in ROUTED_METHODS}
+    return {
+        name: {what: v for what, v in method.requests.items() if v is not None}
+        for name, method in methods.items()
+        if method is not None
+    }
+
+
+def _describe_network(
+    network: StackedLSTM | UserNetwork, lacking: dict[str, str]
+) -> dict[str, Any]:
+    if isinstance(network, StackedLSTM):
+        return {"kind": "stacked", **asdict(network), "units": list(network.units)}
+    function, arguments, _ = network.function.args  # type: ignore[attr-defined]
+    lacking["model"] = what_is(function)
+    meta, plain = dict(network.meta), dict(arguments)
+    # what scikeras passes on beside the keywords `model__name`
+    compile_kwargs = plain.pop("compile_kwargs", None)
+    params = plain.pop("params", None)
+    return {
+        "kind": "function",
+        "batch_size": network.batch_size,
+        "sequence_length": meta["sequence_length"],
+        "n_features": meta["n_features_in_"],
+        "arguments": {
+            "names": list(plain),
+            "given": _encoded(plain, lacking, "model__"),
+        },
+        "compile_kwargs": compile_kwargs and _encoded(compile_kwargs, lacking),
+        "params": params and {"names": list(params), "given": encode_each(params)[0]},
+    }
+
+
+def _describe_target(
+    target: ContinuousTarget | ClassTarget, lacking: dict[str, str]
+) -> dict[str, Any]:
+    if isinstance(target, ContinuousTarget):
+        return {
+            "kind": "continuous",
+            "n_outputs": int(target.n_outputs),
+            "is_1d": bool(target.is_1d),
+            "dtype": target.dtype.str,
+        }
+    try:
+        classes = encode_array(target.classes)
+    except NotDataError:
+        raise PersistenceError(
+            f"Labels of dtype {target.classes.dtype} cannot be saved: a file holds"
+            " strings, integers, floats and bools. Fit on such labels, for example"
+            " y.astype(str)."
+        ) from None
+    loss = _encoded({"loss": target.loss}, lacking)
+    return {"kind": "classes", "classes": classes, **loss}
+
+
+def _describe_training(recipe: Recipe, lacking: dict[str, str]) -> dict[str, Any]:
+    encoded, left_out = encode_each({part: getattr(recipe, part) for part in PARTS})
+    asked_rate = encode(recipe.asked_rate)
+    if left_out.keys() - lacking.keys() and isinstance(recipe.network, UserNetwork):
+        made = compiled_choices(recipe.network.build())
+        left_out = {n: what for n, what in left_out.items() if n not in made}
+    for part, what in left_out.items():
+        lacking.setdefault(part, what)
+    return {**encoded, "asked_rate": asked_rate}
+
+
+def _describe_input(estimator) -> dict[str, Any]:
+    names = getattr(estimator, "feature_names_in_", None)
+    rows = estimator._training_rows
+    return {
+        "n_dimensions": int(estimator._n_dimensions),
+        "n_features": int(estimator.n_features_in_),
+        "feature_names": None if names is None else list(map(str, names)),
+        "n_windows": int(estimator.n_windows_),
+        "n_dropped_rows": int(estimator.n_dropped_rows_),
+        "training_rows": rows
+        and {
+            "shape": list(map(int, rows.shape)),
+            "digest": rows.digest.hex(),
+            "n_dropped": int(rows.n_dropped),
+            "start_position": int(rows.start_position),
+        },
+    }
+
+
+def _put(arrays: Arrays, name: str, values: Iterable[np.ndarray]) -> None:
+    arrays |= {f"{name}/{i}": np.asarray(value) for i, value in enumerate(values)}
+
+
+def _put_history(arrays: Arrays, history: Mapping[str, list]) -> list[str]:
+    """The names of a history, whose numbers go into `arrays`."""
+    for i, (name, values) in enumerate(history.items()):
+        try:
+            arrays[f"history/{i}"] = np.array(values, np.float64).reshape(len(values))
+        except (TypeError, ValueError):
+            raise PersistenceError(
+                f"history_[{name!r}] holds what a callback has logged and is no number,"
+                " which a file cannot keep. Delete it from history_ before saving."
+            ) from None
+    return list(map(str, history))
+
+
+def _put_states(arrays: Arrays, estimator) -> dict[str, Any]:
+    """What is no array of each state by name; the rest goes into `arrays`."""
+    states = {"state": estimator.state_, "seeded": estimator._seeded_state}
+    waiting = estimator._waiting
+    if waiting is not None and waiting[1] is estimator.state_:
+        rows, _ = waiting
+        states["waiting"] = rows.before
+        for name in ("X", "targets", "weights"):
+            arrays[f"waiting/{name}"] = getattr(rows, name)
+    return {name: _put_state(arrays, name, state) for name, state in states.items()}
+
+
+def _put_state(arrays: Arrays, name: str, state: RecurrentState) -> dict[str, Any]:
+    for i, layer in enumerate(state.layers):
+        _put(arrays, f"{name}/{i}", layer)
+    arrays[f"{name}/context"] = state.context
+    if state.last_output is not None:
+        arrays[f"{name}/last_output"] = state.last_output
+    has_output = state.last_output is not None
+    return {"position": int(state.position), "has_output": has_output}

@@ -1,0 +1,350 @@
+"""From a file to the recipe of a fit: its target, network, optimizer, loss and metrics.
+
+What a header says of sizes is held against the arrays of the file before anything is
+built from it, and the arrays against the network once it is built.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sklstm._archive import PersistenceError, shortly
+from sklstm._engine import POOL, Parameters
+from sklstm._fitting import Recipe, compiled_choices, user_network
+from sklstm._network import StackedLSTM, UserNetwork
+from sklstm._targets import ClassTarget, ContinuousTarget
+from sklstm._tensorflow import keras
+from sklstm.persistence._checked import (
+    Fields,
+    Store,
+    damaged,
+    is_anything,
+    is_bool,
+    is_dict,
+    is_list_of,
+    is_share,
+    is_side,
+    is_str,
+    one_of,
+    or_none,
+    refusing,
+)
+from sklstm.persistence._plain import decode, decode_each
+
+PARTS = ("optimizer", "loss", "metrics")
+# A network may have fewer weights than features, outputs or steps, if it pools or drops
+# some. More than this many of them are believed only where there are as many weights.
+_BELIEVED = {"n_features": 4096, "n_outputs": 4096, "sequence_length": 65536}
+
+
+class SavedRecipe:
+    """A recipe in a header and arrays, with the objects that the file lacks.
+
+    Parameters
+    ----------
+    cls : type
+        The estimator's class.
+    parameters : dict
+        The estimator's parameters, complete.
+    fields : Fields
+        The header.
+    store : Store
+        The arrays.
+    objects : mapping
+        By name of the parameter, what is no data.
+    """
+
+    def __init__(
+        self,
+        cls: type,
+        parameters: dict[str, Any],
+        fields: Fields,
+        store: Store,
+        objects: Mapping[str, Any],
+    ):
+        self._cls, self._parameters = cls, parameters
+        self._fields, self._store, self._objects = fields, store, objects
+        self._n_features = fields.within("input").take("n_features", is_side)
+
+    @functools.cached_property
+    def _objects_made(self) -> dict[str, Any]:
+        """Optimizer, loss and metrics that the objects given ask for."""
+        with refusing("its parameters and the objects given do not fit together"):
+            asked = self._cls(**{**self._parameters, **self._objects})
+            return asked._compile_arguments()
+
+    # --- target ---------------------------------------------------------------------
+
+    def target(self, of_classes: bool) -> ContinuousTarget | ClassTarget:
+        """The target, of the kind that the estimator's class has."""
+        fields = self._fields.within("target")
+        fields.take("kind", one_of(_TARGETS[of_classes]))
+        if of_classes:
+            loss = decode(fields.values["loss"]) if "loss" in fields.values else None
+            if "loss" not in fields.values:
+                loss = self._given("loss")
+            elif not _is_loss(loss):
+                raise damaged("the loss of its target", loss)
+            return ClassTarget(_labels(fields), loss)
+        is_1d = fields.take("is_1d", is_bool)
+        n_outputs = fields.take("n_outputs", is_side)
+        if is_1d and n_outputs > 1:
+            raise damaged("the width of a target of one dimension", n_outputs)
+        return ContinuousTarget(n_outputs, is_1d, _float_dtype(fields))
+
+    def _given(self, part: str) -> Any:
+        """Optimizer, loss or metrics that the file lacks and the caller has given."""
+        if part not in self._objects:
+            raise damaged(f"{part}, which nothing stands for", None)
+        return self._objects_made[part]
+
+    # --- network --------------------------------------------------------------------
+
+    def recipe(self, target) -> Recipe:
+        """The recipe, its initial weights those of the file."""
+        fields = self._fields.within("network")
+        kind = fields.take("kind", one_of("stacked", "function"))
+        sequence_length = fields.take("sequence_length", is_side)
+        batch_size = fields.take("batch_size", or_none(is_side))
+        self._check_lanes(batch_size)
+        made: dict[str, Any] = {}
+        network: StackedLSTM | UserNetwork
+        if kind == "stacked":
+            network = self._stacked(fields, target, sequence_length, batch_size)
+        else:
+            network, made = self._user_network(
+                fields, target, sequence_length, batch_size
+            )
+        choices = self._choices(made)
+        with refusing("its network cannot be built"), POOL.borrow(network) as program:
+            n_outputs = int(program.n_outputs)
+            like = [_like(variable) for variable in program.weights]
+        self._check_width(target, n_outputs)
+        return Recipe(
+            network,
+            tuple(self._store.take_all("initial_weights", like)),
+            *choices,
+            n_outputs,
+            sequence_length,
+            self._asked_rate(),
+        )
+
+    def _check_lanes(self, batch_size: int | None) -> None:
+        """Believe the header's number of lanes only if the states have as many."""
+        shapes = self._store.shapes("state/0")
+        lanes = {shape[0] if shape else None for shape in shapes}
+        if lanes != (set() if batch_size is None else {batch_size}):
+            raise damaged("its batch size, for states of other shapes", batch_size)
+
+    def _stacked(
+        self, fields: Fields, target, sequence_length: int, batch_size: int | None
+    ) -> StackedLSTM:
+        network = StackedLSTM(
+            units=tuple(fields.take("units", is_list_of(is_side))),
+            dropout=float(fields.take("dropout", is_share)),
+            n_outputs=fields.take("n_outputs", is_side),
+            activation=fields.take("activation", _is_activation),
+            sequence_length=sequence_length,
+            n_features=fields.take("n_features", one_of(self._n_features)),
+            batch_size=batch_size,
+        )
+        shapes = self._store.shapes("weights")
+        if not network.units or shapes != _weight_shapes(network):
+            raise damaged("shapes of its weights, for another network", shapes)
+        lanes = [(batch_size, units) for units in network.units] if batch_size else []
+        for i, shape in enumerate(lanes):
+            if self._store.shapes(f"state/{i}") != [shape, shape]:
+                raise damaged("shapes of its states, for another network", shape)
+        return network
+
+    def _user_network(
+        self, fields: Fields, target, sequence_length: int, batch_size: int | None
+    ) -> tuple[UserNetwork, dict[str, Any]]:
+        """The network of the function given, and what its model was compiled with."""
+        fields.take("n_features", one_of(self._n_features))
+        meta = {
+            **target.meta,
+            "n_features_in_": self._n_features,
+            "sequence_length": sequence_length,
+            "batch_size": batch_size,
+            "stateful": batch_size is not None,
+        }
+        if "model" not in self._objects:
+            raise damaged("model, which nothing stands for", None)
+        self._check_believable(sequence_length, target.n_outputs)
+        with refusing("model= does not build a network for it"):
+            function = self._cls(model=self._objects["model"])._model_function()
+            arguments = self._arguments(fields, self._objects)
+            function = functools.partial(
+                function.func, function.args[0], arguments, function.args[2]
+            )
+            network, model = user_network(function, meta, seed=0)
+        if shapes_differ := _differing(model.weights, self._store.shapes("weights")):
+            raise PersistenceError(
+                "cannot be loaded: model= builds another network than was saved:"
+                f" {shapes_differ}. Pass the function that the estimator was fitted"
+                " with."
+            )
+        return network, compiled_choices(model)
+
+    def _check_believable(self, sequence_length: int, n_outputs: int) -> None:
+        """Refuse to tell a user's function of sizes that the file is too small for."""
+        n_weights = self._store.n_values("weights")
+        sizes = (self._n_features, n_outputs, sequence_length)
+        for (name, believed), size in zip(_BELIEVED.items(), sizes, strict=True):
+            if size > max(believed, n_weights):
+                raise damaged(f"{name}, for {n_weights} weights", size)
+
+    def _arguments(self, fields: Fields, objects: Mapping[str, Any]) -> dict[str, Any]:
+        """What the function was called with in the fit, besides `meta`."""
+        of_function = fields.within("arguments")
+        arguments = decode_each(of_function.take("given", is_dict))
+        for name in of_function.take("names", is_list_of(is_str)):
+            if name not in arguments:
+                arguments[name] = objects[f"model__{name}"]
+        if fields.take("compile_kwargs", or_none(is_dict)):
+            given = decode_each(fields.take("compile_kwargs", is_dict))
+            lacking = {p: self._given(p) for p in PARTS if p not in given}
+            arguments["compile_kwargs"] = {**given, **lacking}
+        if fields.take("params", or_none(is_dict)):
+            params = fields.within("params")
+            names = params.take("names", is_list_of(is_str))
+            given = {name: objects.get(name) for name in names}
+            arguments["params"] = {
+                **given,
+                **decode_each(params.take("given", is_dict)),
+            }
+        return arguments
+
+    # --- training -------------------------------------------------------------------
+
+    def _choices(self, made: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Optimizer, loss and metrics of the fit."""
+        fields = self._fields.within("training")
+        choices = []
+        for part in PARTS:
+            if part in fields.values:
+                choices.append(decode(fields.values[part]))
+            else:
+                choices.append(made[part] if part in made else self._given(part))
+        optimizer, loss, metrics = choices
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise damaged("its optimizer", optimizer)
+        if loss is None or not _is_loss(loss):
+            raise damaged("its loss", loss)
+        if not _are_metrics(metrics):
+            raise damaged("its metrics", metrics)
+        return optimizer, loss, metrics
+
+    def _asked_rate(self) -> float | None:
+        fields = self._fields.within("training")
+        rate = decode(fields.take("asked_rate", is_anything))
+        if rate is not None and not isinstance(rate, float):
+            raise damaged("its learning rate", rate)
+        return rate
+
+    def _check_width(self, target, n_outputs: int) -> None:
+        """Raise unless the network's outputs are as wide as the target."""
+        fits = n_outputs == target.n_outputs
+        if isinstance(target, ClassTarget):
+            n_classes = len(target.classes)
+            fits = n_outputs == n_classes or (n_outputs, n_classes) == (1, 2)
+        if not fits:
+            raise damaged("the number of its outputs, for another target", n_outputs)
+
+    def learnt(self, recipe: Recipe) -> Parameters:
+        """Weights, seeds and slots, of the shapes that the network has."""
+        with (
+            refusing("its network cannot be trained"),
+            POOL.borrow(recipe.network) as program,
+        ):
+            weights = [_like(variable) for variable in program.weights]
+            # drawn as uint32, and int64 once they come back from TensorFlow
+            seeds = [(tuple(variable.shape), "iu") for variable in program.seeds]
+            slots = []
+            if self._store.shapes("slots"):
+                trainer = program.trainer(recipe.loss, recipe.optimizer)
+                slots = [_like(variable) for variable in trainer.optimizer.variables]
+        return Parameters(
+            tuple(self._store.take_all("weights", weights)),
+            tuple(self._store.take_all("seeds", seeds)),
+            tuple(self._store.take_all("slots", slots)),
+        )
+
+
+_TARGETS = {False: "continuous", True: "classes"}
+_is_activation = one_of("linear", "sigmoid", "softmax")
+
+
+def _labels(fields: Fields) -> np.ndarray:
+    """Labels as `numpy.unique` gives them: two or more, in order, each once."""
+    labels = decode(fields.take("classes", is_dict))
+    try:
+        fits = isinstance(labels, np.ndarray) and len(labels) >= 2
+        fits = fits and bool((labels[:-1] < labels[1:]).all())
+    except TypeError:  # of labels that cannot be compared
+        fits = False
+    if not fits:
+        raise damaged("its classes", labels)
+    return labels
+
+
+def _float_dtype(fields: Fields) -> np.dtype:
+    """The dtype of a target: any float's that this machine has."""
+    name = fields.take("dtype", is_str)
+    try:  # only then asking NumPy, to which such a string may be a small program
+        if re.fullmatch(r"[<>]f(2|4|8|12|16)", name):
+            return np.dtype(name)
+    except TypeError:
+        pass
+    raise damaged("the dtype of its target", name)
+
+
+def _is_loss(loss: Any) -> bool:
+    """Whether Keras takes this for a loss; None is its default."""
+    if isinstance(loss, str):
+        with refusing(f"Keras knows no loss {shortly(loss)}"):
+            keras.losses.get(loss)
+        return True
+    is_metric = isinstance(loss, keras.metrics.Metric)
+    return loss is None or (callable(loss) and not is_metric)
+
+
+def _are_metrics(metrics: Any) -> bool:
+    """Whether these are names, functions or objects, in lists or dicts if at all."""
+    if isinstance(metrics, dict):
+        metrics = list(metrics.values())
+    if isinstance(metrics, list | tuple):
+        return all(map(_are_metrics, metrics))
+    return metrics is None or isinstance(metrics, str) or callable(metrics)
+
+
+def _like(variable) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of a Keras variable."""
+    return tuple(variable.shape), str(variable.dtype)
+
+
+def _weight_shapes(network: StackedLSTM) -> list[tuple[int, ...]]:
+    """Shapes of the network's weights, found without building it."""
+    shapes: list[tuple[int, ...]] = []
+    n_inputs = network.n_features
+    for units in network.units:
+        shapes += [(n_inputs, 4 * units), (units, 4 * units), (4 * units,)]
+        n_inputs = units
+    return [*shapes, (n_inputs, network.n_outputs), (network.n_outputs,)]
+
+
+def _differing(variables: list, shapes: list[tuple[int, ...]]) -> str:
+    """How a model's weights differ from saved ones, in words; empty if not."""
+    built = [tuple(variable.shape) for variable in variables]
+    if len(built) != len(shapes):
+        return f"it has {len(built)} weight arrays, the file {len(shapes)}"
+    for i, (ours, theirs) in enumerate(zip(built, shapes, strict=True)):
+        if ours != theirs:
+            return f"weight array {i} has shape {ours}, in the file {theirs}"
+    return ""

@@ -1,0 +1,365 @@
+"""Training that is killed, interrupted, or out of disk, and goes on."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import assert_identical_weights
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklstm
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm.persistence import PersistenceError
+
+ROOT = Path(sklstm.__file__).parent.parent
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(40, 2)), RNG.normal(size=40)
+
+
+def regressor(**options):
+    defaults = {"units": 3, "sequence_length": 2, "epochs": 6, "random_state": 0}
+    return StatefulLSTMRegressor(**{**defaults, **options})
+
+
+class Killed(BaseException):
+    """What a test raises in place of a kill: nothing catches it."""
+
+
+class KillAt(keras.callbacks.Callback):
+    """Die at the end of an epoch, before or after its checkpoint is written."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._at = epoch  # another name: when to die is no part of the training
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._at:
+            raise Killed
+
+
+def callbacks(kill_at=None, **settings):
+    """Early stopping and a falling learning rate, whose memories matter."""
+    stop = {"monitor": "loss", "patience": 3, "restore_best_weights": True, **settings}
+    return [
+        keras.callbacks.EarlyStopping(**stop),
+        keras.callbacks.ReduceLROnPlateau("loss", factor=0.3, patience=1, min_delta=9),
+        KillAt(kill_at),
+    ]
+
+
+def learnt(estimator):
+    """Everything that two equal trainings have in common."""
+    parameters = estimator._parameters
+    return [*parameters.weights, *parameters.seeds, *parameters.slots]
+
+
+CASES = {
+    "stateful": {},
+    "lanes": {"batch_size": 3},
+    "shuffled": {"stateful": False, "batch_size": 4},
+    "dropout": {"units": (3, 2), "dropout": 0.4},
+    "momentum": {"optimizer": "sgd", "optimizer__momentum": 0.9},
+    "held out": {"validation_split": 0.2, "metrics": ["mae"]},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_killed_training_goes_on_bit_for_bit(name, tmp_path):
+    """Killed after each number of epochs; weights, slots, history as if never."""
+    options = CASES[name]
+    whole = regressor(callbacks=callbacks(), **options).fit(X, Y)
+    for epoch in (1, 4):
+        with pytest.raises(Killed):
+            regressor(callbacks=callbacks(epoch), **options).fit(X, Y, None, tmp_path)
+        again = regressor(callbacks=callbacks(), **options)
+        again.fit(X, Y, checkpoint=tmp_path)
+        assert_identical_weights(learnt(again), learnt(whole))
+        assert again.history_ == whole.history_
+        assert_identical_weights(again.initial_weights_, whole.initial_weights_)
+        np.testing.assert_array_equal(again.predict(X), whole.predict(X))
+        assert not list(tmp_path.iterdir())  # a finished training leaves nothing
+
+
+def test_an_epoch_is_not_trained_twice(tmp_path):
+    """After three epochs three are left."""
+    epochs = []
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda k, logs: epochs.append(k)
+    )
+    with pytest.raises(Killed):
+        regressor(callbacks=[count, KillAt(3)]).fit(X, Y, checkpoint=tmp_path)
+    regressor(callbacks=[count, KillAt(None)]).fit(X, Y, checkpoint=tmp_path)
+    assert epochs == [0, 1, 2, 3, 3, 4, 5]
+
+
+def test_every_few_epochs(tmp_path):
+    """Between two checkpoints an epoch is trained again, to the same end."""
+    epochs = []
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda k, logs: epochs.append(k)
+    )
+    options = {"checkpoint": tmp_path, "checkpoint_every": 2}
+    with pytest.raises(Killed):
+        regressor(callbacks=[count, KillAt(5)]).fit(X, Y, **options)
+    again = regressor(callbacks=[count, KillAt(None)]).fit(X, Y, **options)
+    assert epochs == [0, 1, 2, 3, 4, 5, 4, 5]
+    assert_identical_weights(learnt(again), learnt(regressor().fit(X, Y)))
+
+
+def test_early_stopping_remembers_its_best(tmp_path):
+    """Killed while it waits: it stops at the same epoch, with the same weights."""
+    options = {"optimizer": "sgd", "optimizer__learning_rate": 1.0, "epochs": 12}
+    whole = regressor(callbacks=callbacks(), **options).fit(X, Y)
+    n = len(whole.history_["loss"])
+    assert 4 <= n < 12
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(n - 1), **options).fit(X, Y, checkpoint=tmp_path)
+    again = regressor(callbacks=callbacks(), **options).fit(X, Y, checkpoint=tmp_path)
+    assert again.history_ == whole.history_
+    assert_identical_weights(learnt(again), learnt(whole))
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_seed_the_first_one_is_kept(tmp_path):
+    options = {"random_state": None, "dropout": 0.3}
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(3), **options).fit(X, Y, checkpoint=tmp_path)
+    (file,) = tmp_path.iterdir()
+    kept = file.read_bytes()
+    ends = []
+    for _ in range(2):
+        file.write_bytes(kept)
+        again = regressor(callbacks=callbacks(), **options)
+        ends.append(learnt(again.fit(X, Y, checkpoint=tmp_path)))
+    assert_identical_weights(*ends)
+
+
+def test_more_epochs_go_on_where_fewer_were_killed(tmp_path):
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(4)).fit(X, Y, checkpoint=tmp_path)
+    more = regressor(epochs=9, callbacks=callbacks()).fit(X, Y, checkpoint=tmp_path)
+    whole = regressor(epochs=9, callbacks=callbacks()).fit(X, Y)
+    assert_identical_weights(learnt(more), learnt(whole))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"units": 4},
+        {"optimizer__learning_rate": 0.1},
+        {"random_state": 1},
+        {"callbacks": callbacks(patience=2)},
+        {"loss": keras.losses.Huber()},
+    ],
+    ids=["units", "rate", "seed", "patience", "loss"],
+)
+def test_another_training_starts_anew(change, tmp_path):
+    """Parameters and data tell trainings apart; each has a file of its own."""
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
+    options = {"callbacks": callbacks()} | change
+    other = regressor(**options).fit(X, Y, checkpoint=tmp_path)
+    assert_identical_weights(learnt(other), learnt(regressor(**options).fit(X, Y)))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_other_data_starts_anew(tmp_path):
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
+    weights = np.linspace(0.5, 1, 40)
+    for data in [(X + 1, Y, None), (X, Y + 1, None), (X, Y, weights), (X[1:], Y[1:])]:
+        other = regressor(callbacks=callbacks()).fit(*data, checkpoint=tmp_path)
+        fresh = regressor(callbacks=callbacks()).fit(*data)
+        assert_identical_weights(learnt(other), learnt(fresh))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_ctrl_c_leaves_a_checkpoint(tmp_path):
+    """The estimator is fitted as far as it came, and the same call goes on."""
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(RuntimeWarning, match="interrupted after 3 of 6 epochs"):
+        part = regressor(callbacks=[Interrupt()]).fit(X, Y, checkpoint=tmp_path)
+    assert part.predict(X).shape == (40,)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_labels_and_pipelines(tmp_path):
+    labels = np.where(Y > 0, "up", "down")
+    pipe = make_pipeline(
+        StandardScaler(), StatefulLSTMClassifier(3, epochs=3, random_state=0)
+    )
+    pipe.fit(
+        X, labels, statefullstmclassifier__checkpoint=str(tmp_path / "new" / "one")
+    )
+    assert (tmp_path / "new" / "one").is_dir()
+
+
+def test_a_search_shares_a_folder(tmp_path):
+    search = GridSearchCV(
+        regressor(epochs=2), {"batch_size": [1, 2]}, cv=TimeSeriesSplit(2)
+    )
+    search.fit(X, Y, checkpoint=tmp_path)
+    plain = GridSearchCV(search.estimator, search.param_grid, cv=search.cv).fit(X, Y)
+    scores = [s.cv_results_["mean_test_score"] for s in (search, plain)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_csv_logger_goes_on(tmp_path):
+    """One header, one line for each epoch."""
+    log = tmp_path / "log.csv"
+    folder = tmp_path / "folder"
+    for kill in (3, None):
+        logger = keras.callbacks.CSVLogger(str(log))
+        model = regressor(callbacks=[logger, KillAt(kill)])
+        if kill:
+            with pytest.raises(Killed):
+                model.fit(X, Y, checkpoint=folder)
+            logger.on_train_end()  # the file of a killed process is closed too
+        else:
+            model.fit(X, Y, checkpoint=folder)
+    epochs = [line.split(",")[0] for line in log.read_text().splitlines()]
+    assert epochs == ["epoch", "0", "1", "2", "3", "4", "5"]
+
+
+# --------------------------------------------------------------------------------------
+# Refusals
+# --------------------------------------------------------------------------------------
+
+
+def test_a_spoilt_checkpoint_is_refused(tmp_path):
+    with pytest.raises(Killed):
+        regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    model = regressor(callbacks=callbacks())
+    with pytest.raises(
+        PersistenceError, match=r"cannot be read.*Delete .*start .*anew"
+    ):
+        model.fit(X, Y, checkpoint=tmp_path)
+    assert not hasattr(model, "state_")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be a positive"),
+        ({"checkpoint_every": 1.5}, TypeError, "checkpoint_every must be a positive"),
+        ({"checkpoint": __file__}, OSError, "test_checkpoint"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be .* folder, got 3"),
+    ],
+)
+def test_bad_arguments(options, error, text, tmp_path):
+    with pytest.raises(error, match=text):
+        regressor().fit(X, Y, **{"checkpoint": tmp_path, **options})
+
+
+# --------------------------------------------------------------------------------------
+# Real processes
+# --------------------------------------------------------------------------------------
+
+LONG = {"units": 2, "epochs": 900, "dropout": 0.2, "random_state": 0}
+
+
+def train_in_process(folder, counter, result):
+    """Train with a checkpoint each epoch; tell the epoch, and save the end."""
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda k, logs: counter.__setattr__("value", k)
+    )
+    model = StatefulLSTMRegressor(**LONG, callbacks=[count])
+    model.fit(X, Y, checkpoint=folder)
+    np.savez(result, *learnt(model))
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_twenty_times(tmp_path):
+    """Processes killed at random moments; the last one ends where one alone would."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sklstm.regressor", "test_checkpoint"])
+    folder, result = tmp_path / "kept", tmp_path / "end.npz"
+    counter = context.Value("i", -1)
+    rng, kills, reached = np.random.default_rng(0), 0, []
+    while kills < 20:
+        counter.value = -1
+        process = context.Process(
+            target=train_in_process, args=(folder, counter, result)
+        )
+        process.start()
+        while counter.value < 0 and process.is_alive():
+            time.sleep(0.002)
+        first = counter.value
+        time.sleep(rng.uniform(0, 0.1))
+        assert process.is_alive(), "the training ended too soon for so many kills"
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        kills += 1
+        reached.append((first, counter.value))
+        assert not result.exists()
+    # each goes on where the one before it was, less the epoch it was killed in
+    for (_, last), (first, _) in itertools.pairwise(reached):
+        assert last <= first <= last + 1
+    train_in_process(folder, counter, result)
+    count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda k, logs: None)
+    whole = StatefulLSTMRegressor(**LONG, callbacks=[count]).fit(X, Y)
+    with np.load(result) as end:
+        assert_identical_weights(list(end.values()), learnt(whole))
+
+
+FULL_DISK = """
+import resource, signal, sys, warnings
+import numpy as np
+from sklstm import StatefulLSTMRegressor
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+X, y = np.random.default_rng(0).normal(size=(2, 30))
+model = StatefulLSTMRegressor(8, epochs=3, random_state=0)
+whole = model.fit(X[:, None], y).get_weights()
+limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model.fit(X[:, None], y, checkpoint=sys.argv[1])
+assert all(map(np.array_equal, model.get_weights(), whole))
+for warning in caught:
+    print(warning.category.__name__, warning.message)
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_no_training(tmp_path):
+    """The operating system refuses the bytes: a warning each time, no rest of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    ours = [line for line in said if "checkpoint" in line]
+    assert len(ours) == 3
+    assert ours[0].startswith(
+        "RuntimeWarning The checkpoint after epoch 1 could not be"
+    )
+    assert "Training goes on" in ours[0]
+    assert not list(tmp_path.iterdir())
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
