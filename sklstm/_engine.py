@@ -27,6 +27,7 @@ import numpy as np
 
 from sklstm._geometry import EMPTY, capacity, table_capacity
 from sklstm._kernel import speed_up
+from sklstm._losses import is_kerass_own, loss_key
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
 from sklstm._windows import Windows
@@ -142,7 +143,7 @@ class Program:
 
     def trainer(self, loss: Any, optimizer: keras.optimizers.Optimizer) -> Trainer:
         """The training pass for this loss and optimizer, its learning rate aside."""
-        key = (_loss_key(loss), _optimizer_key(optimizer))
+        key = (loss_key(loss), _optimizer_key(optimizer))
         if key not in self.trainers:
             self.trainers[key] = Trainer(self, loss, optimizer)
         return self.trainers[key]
@@ -276,7 +277,7 @@ class Trainer:
         self.optimizer = type(optimizer).from_config(optimizer.get_config())
         self.optimizer.build(program.model.trainable_variables)
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
-        autograph = program.autograph or not _is_kerass_own(loss)
+        autograph = program.autograph or not is_kerass_own(loss)
         self._compiled_train = _ByShape(self._train_pass, True, autograph)
 
     def start(
@@ -509,15 +510,3 @@ def _optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
     if not _has_schedule(optimizer):
         config["learning_rate"] = None  # a variable: another value, the same program
     return (type(optimizer), json.dumps(config, sort_keys=True, default=str))
-
-
-def _is_kerass_own(loss: Any) -> bool:
-    return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
-
-
-def _loss_key(loss: Any) -> Any:
-    """What distinguishes losses; a loss of the user's own is only equal to itself."""
-    if isinstance(loss, keras.losses.Loss) and _is_kerass_own(loss):
-        config = dict(vars(loss), name=None)  # Huber's `get_config` forgets its delta
-        return (type(loss), json.dumps(config, sort_keys=True, default=str))
-    return loss

@@ -17,6 +17,7 @@ import numpy as np
 from sklstm._checkpoint import Checkpoint
 from sklstm._engine import POOL, Parameters, learning_rate_of
 from sklstm._geometry import FitPlan
+from sklstm._losses import pack_loss, unpack_loss
 from sklstm._network import StackedLSTM, UserNetwork, sharing_key
 from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
@@ -59,6 +60,12 @@ class Recipe:
     def batch_size(self) -> int | None:
         """Number of lanes; None for a stateless network."""
         return self.network.batch_size
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "loss": pack_loss(self.loss)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, loss=unpack_loss(state["loss"]))
 
     def initial(self, seed: int) -> Parameters:
         """Initial weights, with seed generators for dropout seeded from `seed`."""

@@ -78,9 +78,7 @@ class InputChecks(RoutedParameters):
         if n_dimensions(X) == 3:
             X = self._check_windows(X, reset)
         else:
-            self._check_dimensions(2, reset)
-            check_numbers("X", X)
-            X = validate_data(self, X, reset=reset, dtype=np.float32)
+            X = self._check_table(X, reset)
         y = self._check_y(y)
         check_consistent_length(X, y)
         return X, y
@@ -106,9 +104,13 @@ class InputChecks(RoutedParameters):
         check_is_fitted(self)
         if n_dimensions(X) == 3:
             return self._check_windows(X, reset=False)
+        return self._check_table(X, reset=False)
+
+    def _check_table(self, X, reset: bool) -> np.ndarray:
+        """Rows of shape (n_rows, n_features)."""
         check_numbers("X", X)
-        X = validate_data(self, X, reset=False, dtype=np.float32)
-        self._check_dimensions(2, reset=False)
+        X = validate_data(self, X, reset=reset, dtype=np.float32)
+        self._check_dimensions(2, reset)
         return X
 
     def _is_plain(self, X) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from sklstm._losses import pack_loss, unpack_loss
 from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
 from sklstm._validation import check_keywords
 
@@ -87,6 +88,18 @@ class RoutedParameters(BaseWrapper):
             check_keywords(owner, unknown, valid, ROUTED_PREFIXES)
         except TypeError as error:  # what scikit-learn's own set_params raises
             raise ValueError(f"Invalid parameter for {owner}: {error}") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "loss": pack_loss(self.loss)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "loss": unpack_loss(state["loss"])})
+
+    def __sklearn_clone__(self):
+        clone = BaseEstimator.__sklearn_clone__(self)
+        if isinstance(self.loss, keras.losses.Loss):  # stateless: may be shared
+            clone.loss = self.loss
+        return clone
 
     __repr__ = BaseEstimator.__repr__
     __sklearn_tags__ = BaseEstimator.__sklearn_tags__

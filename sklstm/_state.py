@@ -46,9 +46,10 @@ class RecurrentState:
     def __post_init__(self):
         layers = tuple(tuple(map(_frozen, arrays)) for arrays in self.layers)
         object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "context", _frozen(self.context))
+        object.__setattr__(self, "context", _frozen(_single(self.context)))
         if self.last_output is not None:
-            object.__setattr__(self, "last_output", _frozen(self.last_output))
+            last_output = _frozen(_single(self.last_output))
+            object.__setattr__(self, "last_output", last_output)
         if isinstance(self.position, np.integer):  # a narrow one would overflow
             object.__setattr__(self, "position", int(self.position))
 
@@ -137,6 +138,15 @@ class RecurrentState:
                 "The state contains NaN or infinity, or a value too large for float32."
                 " Take one from get_states()."
             )
+
+
+def _single(array) -> np.ndarray:
+    """Numbers as float32, which rows and outputs are whatever the layers compute in."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        return array  # for `check_values` to refuse
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def _frozen(array) -> np.ndarray:

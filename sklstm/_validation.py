@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,8 @@ def check_units(units: Any) -> tuple[int, ...]:
     """Units of each LSTM layer, from an int or a sequence of ints."""
     if isinstance(units, int | np.integer):
         return (check_positive_int("units", units),)
-    if isinstance(units, str) or not isinstance(units, Iterable):
+    is_sequence = isinstance(units, Sequence) and not isinstance(units, str | bytes)
+    if not is_sequence and getattr(units, "ndim", 0) != 1:
         raise TypeError(
             "units must be a positive integer or a sequence of them, one for each LSTM"
             f" layer; got {units!r} of type {type(units).__name__}."

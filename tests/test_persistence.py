@@ -716,7 +716,7 @@ def test_values_nested_too_deep():
         ("keras.losses.MeanSquaredError", {"unknown": 1}),
         ("keras.losses.MeanSquaredError", {"dtype": "no such"}),
         ("keras.optimizers.Adam", {"learning_rate": "fast"}),
-        ("keras.optimizers.Adam", {"learning_rate": object()}),
+        ("keras.optimizers.Adam", {"learning_rate": b"bytes"}),
         ("keras.optimizers.Adam", None),
         ("keras.optimizers.Adam", [1]),
         *(

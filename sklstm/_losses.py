@@ -1,0 +1,50 @@
+"""What a loss is: told apart from others, and carried through copies unharmed.
+
+Keras copies and pickles its losses by `get_config`, which for some leaves settings out:
+a `Huber(delta=3)` would come back with the default delta (Keras 3.15).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sklstm._tensorflow import keras
+
+
+@dataclass(frozen=True)
+class PackedLoss:
+    """One of Keras's losses by everything it holds."""
+
+    kind: type
+    attributes: dict[str, Any]
+
+
+def is_kerass_own(loss: Any) -> bool:
+    """Whether a loss is a name or an object of Keras, not of the user's making."""
+    return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
+
+
+def loss_key(loss: Any) -> Any:
+    """What distinguishes losses; a loss of the user's own is only equal to itself."""
+    if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
+        config = dict(vars(loss), name=None)
+        return (type(loss), json.dumps(config, sort_keys=True, default=str))
+    return loss
+
+
+def pack_loss(loss: Any) -> Any:
+    """`loss` in a form that is copied and pickled whole."""
+    if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
+        return PackedLoss(type(loss), dict(vars(loss)))
+    return loss
+
+
+def unpack_loss(packed: Any) -> Any:
+    """The loss that `pack_loss` was given."""
+    if not isinstance(packed, PackedLoss):
+        return packed
+    loss: Any = object.__new__(packed.kind)
+    vars(loss).update(packed.attributes)
+    return loss
