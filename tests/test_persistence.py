@@ -26,7 +26,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import joblib.externals.loky
+import joblib
 import keras
 import numpy as np
 import pandas as pd
@@ -488,9 +488,9 @@ def test_other_copies_of_what_was_loaded(how, tmp_path):
 @pytest.mark.slow
 def test_in_a_loky_worker(tmp_path):
     original, X, y = fitted("regressor: rows")
-    worker = joblib.externals.loky.get_reusable_executor(max_workers=1)
     loaded = round_trip(original, tmp_path)
-    predicted, weights = worker.submit(_predict_and_train, loaded, X, y).result()
+    task = joblib.delayed(_predict_and_train)(loaded, X, y)
+    ((predicted, weights),) = joblib.Parallel(n_jobs=2, backend="loky")([task])
     expected, expected_weights = _predict_and_train(original, X, y)
     np.testing.assert_array_equal(predicted, expected, strict=True)
     assert_identical_weights(weights, expected_weights)
