@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, settings
 # says nothing about the law under test: neither a deadline nor `too_slow` applies.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
-settings.register_profile("ci", derandomize=True, max_examples=20, **_COMMON)
-settings.register_profile("long", max_examples=400, **_COMMON)
+settings.register_profile(
+    "ci", derandomize=True, max_examples=20, stateful_step_count=30, **_COMMON
+)
+settings.register_profile("long", max_examples=400, stateful_step_count=50, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
