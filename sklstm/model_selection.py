@@ -233,7 +233,8 @@ class StateComparison:
     def verdict(self) -> str:
         """Whether carrying the state helps, in words, with the figures."""
         means, differences = self.scores.mean(), self.differences
-        any_state, right_state = (differences.loc[name] for name in DIFFERENCES)
+        rows = differences.T  # a column for each difference
+        any_state, right_state = (rows[name] for name in DIFFERENCES)
         judgement, remark = _judge(any_state, right_state, abs(means["carried"]))
         figures = (
             f"{self.score_name} is {means['carried']:.4g} with the state carried,"
@@ -439,7 +440,7 @@ def _judge(any_state: pd.Series, right_state: pd.Series, score: float):
         return "Carrying the state does not help", (
             f"{same}: what the network misses from zero state is not what was carried."
         )
-    unsure = [d.name for d in (any_state, right_state) if d["low"] <= 0]
+    unsure = [str(d.name) for d in (any_state, right_state) if d["low"] <= 0]
     if not unsure:
         return "Carrying the state helps", ""
     return "Undecided", (

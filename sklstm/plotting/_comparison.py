@@ -80,7 +80,9 @@ class StateComparisonDisplay(Display):
         colours = dict(zip(folds, free_colours(ax, len(folds)), strict=True))
         self.lines_ = [
             self._draw_pair(ax, row, colours[fold], line_kw)
-            for (fold, _), row in scores.iterrows()
+            for fold, (_, row) in zip(
+                scores.index.get_level_values(0), scores.iterrows(), strict=True
+            )
         ]
         self._name_folds(ax, scores, folds)
         means = scores.mean()

@@ -34,7 +34,7 @@ def as_index(values: Any) -> pd.Index | None:
     return index
 
 
-def dates_of(n_rows: int, *data: Any) -> pd.DatetimeIndex | None:
+def dates_of(n_rows: int, *data: Any) -> pd.Index | None:
     """Dates of the rows: the first index with dates among `data` of `n_rows` rows."""
     for index in (d.index for d in data if is_pandas(d) and len(d) == n_rows):
         if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
