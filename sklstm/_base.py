@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -21,7 +22,7 @@ from sklstm._fitting import (
     Recipe,
     TrainingRows,
     Untrained,
-    epoch_tables,
+    shuffled_table,
     stacked_recipe,
     train,
     user_recipe,
@@ -118,18 +119,15 @@ class BaseStatefulLSTM(StatefulPredictor):
             examples = Examples(windows, *encoded)
             check_weights(examples.weights, plan.trained // windows.stride)
             initial = self._initial_parameters(recipe, seed)
+            shuffles = self.shuffle and not self.stateful
             if self.verbose:
                 print(plan.describe(windows.sequence_length))
             learnt = train(
                 recipe,
                 initial,
                 examples,
-                epoch_tables(
-                    plan,
-                    self.shuffle and not self.stateful,
-                    seed,
-                    first=found.n_epochs if found else 0,
-                ),
+                plan.table(),
+                shuffled=partial(shuffled_table, plan, seed) if shuffles else None,
                 learning_rate=learning_rate_of(recipe.optimizer),
                 checkpoint=checkpoint,
                 seed=seed,
@@ -206,7 +204,7 @@ class BaseStatefulLSTM(StatefulPredictor):
                 np.pad(rows.targets, ((n_context, 0), (0, 0))),
                 np.pad(rows.weights, (n_context, 0)),
             ),
-            iter([lay_in_lanes(full[:n_trained], before.position, n_lanes)]),
+            lay_in_lanes(full[:n_trained], before.position, n_lanes),
             learning_rate=self._changed_learning_rate(),
             layers=before.layers,
             callbacks=self._instantiate_callbacks(),

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._geometry import EMPTY, capacity, table_capacity
-from sklstm._kernel import speed_up
+from sklstm._graphs import graph_of
 from sklstm._losses import is_kerass_own, loss_key
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
@@ -34,6 +34,7 @@ from sklstm._windows import Windows
 
 Arrays = tuple[np.ndarray, ...]
 _NO_LENGTHS = np.empty(0, np.int32)
+MOST_PASSES = 64  # in one call of a training program
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
 
@@ -92,8 +93,8 @@ class Program:
     """A Keras model and its compiled passes, on loan to one user at a time."""
 
     def __init__(self, network: StackedLSTM | UserNetwork):
-        self.model = network.build()
-        speed_up(self.model)
+        self.graph = graph_of(network)
+        self.model = self.graph.model
         self.weights = self.model.weights
         known = {id(variable) for variable in self.weights}
         self.seeds = [v for v in self.model.variables if id(v) not in known]
@@ -178,44 +179,43 @@ class Program:
         return outputs.numpy()[: len(table)]
 
     def _forward_pass(self, values, lengths, table, n_batches, *states):
-        self._set_states(states)
-        outputs = self._outputs_like(table)
+        weights = self.graph.weights()
 
-        def body(k, outputs):
+        def body(k, outputs, *before):
             ends = table[k]  # (B,)
-            before = self._read_states()
-            y_pred = self._call(self._windows(values, ends), lengths, ends)
-            self._keep_empty_lanes(before, ends != EMPTY)
-            return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
+            x, mask = self._windows(values, ends), self._mask(lengths, ends)
+            with _lost_masks_refused():
+                y_pred, after = self.graph(weights, x, mask, before, training=False)
+            after = _where_live(ends != EMPTY, after, before)
+            return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
 
-        _, outputs = tf.while_loop(lambda k, _: k < n_batches, body, (0, outputs))
-        return outputs.stack(), self._read_states()
+        _, outputs, *states = tf.while_loop(
+            lambda k, *_: k < n_batches, body, (0, self._outputs_like(table), *states)
+        )
+        return outputs.stack(), states
 
     def _short_pass(self, values, table, lengths, n_batches):
-        outputs = self._outputs_like(table)
+        weights = self.graph.weights()
         steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
+        zero = [tf.zeros(v.shape, v.dtype) for layer in self.states for v in layer]
 
         def body(k, outputs):
-            self._set_states([tf.zeros_like(s) for s in self._read_states()])
-            mask = steps < lengths[k][:, tf.newaxis]  # (B, T)
-            # `call`, since a model's `__call__` warns that its output loses the mask.
-            y_pred = self.model.call(
-                self._windows(values, table[k]), training=False, mask=mask
-            )
+            x, mask = self._windows(values, table[k]), steps < lengths[k][:, tf.newaxis]
+            y_pred, _ = self.graph(weights, x, mask, zero, training=False)
             return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
 
-        _, outputs = tf.while_loop(lambda k, _: k < n_batches, body, (0, outputs))
+        _, outputs = tf.while_loop(
+            lambda k, _: k < n_batches, body, (0, self._outputs_like(table))
+        )
         return outputs.stack()
 
-    def _call(self, x, lengths, ends, training=False):
-        """The model's outputs for windows `x`, steps that are padding masked."""
+    def _mask(self, lengths, ends):
+        """Which steps of windows that end at `ends` are no padding; None if all are."""
         if not lengths.shape[0]:
-            return self.model(x, training=training)
+            return None
         at = tf.maximum(ends, 0) // self.sequence_length
         steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
-        mask = steps < tf.gather(lengths, at)[:, tf.newaxis]  # (B, T)
-        with _lost_masks_refused():
-            return self.model.call(x, training=training, mask=mask)
+        return steps < tf.gather(lengths, at)[:, tf.newaxis]  # (B, T)
 
     def _outputs_like(self, table):
         """Room for the outputs of every entry of a batch table."""
@@ -228,19 +228,6 @@ class Program:
         offsets = tf.range(1 - self.sequence_length, 1)  # (T,)
         indices = tf.maximum(ends[:, tf.newaxis] + offsets, 0)  # (B, T)
         return tf.gather(values, indices)
-
-    def _read_states(self) -> list:
-        return [tf.convert_to_tensor(v) for layer in self.states for v in layer]
-
-    def _set_states(self, states) -> None:
-        for variable, value in zip(_flat(self.states), states, strict=True):
-            variable.assign(value)
-
-    def _keep_empty_lanes(self, before, live) -> None:
-        """Put the state of lanes without a window back to what it was."""
-        for variable, old in zip(_flat(self.states), before, strict=True):
-            lanes = tf.reshape(live, (-1,) + (1,) * (len(variable.shape) - 1))
-            variable.assign(tf.where(lanes, variable.value, old))
 
     def _nested(self, flat: Sequence) -> LayerStates:
         values = iter(flat)
@@ -275,7 +262,8 @@ class Trainer:
         self.program = program
         self.loss = loss
         self.optimizer = type(optimizer).from_config(optimizer.get_config())
-        self.optimizer.build(program.model.trainable_variables)
+        self.trained = program.graph.trained_variables(self.optimizer)
+        self.optimizer.build(self.trained)
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
         autograph = program.autograph or not is_kerass_own(loss)
         self._compiled_train = _ByShape(self._train_pass, True, autograph)
@@ -318,23 +306,31 @@ class Trainer:
         _assign(self.optimizer.variables, parameters.slots)
 
     def train(
-        self, rows: Rows, table, first: int, stop: int, total, states: LayerStates
-    ) -> tuple[float, np.ndarray, LayerStates]:
-        """One pass over batches `first` to `stop` of a device batch table.
+        self,
+        rows: Rows,
+        table,
+        first: int,
+        stop: int,
+        total: float,
+        states: LayerStates,
+        n_passes: int = 1,
+    ) -> tuple[np.ndarray, np.ndarray, LayerStates]:
+        """Passes over batches `first` to `stop` of a device batch table.
 
-        States stay on the device: `to_numpy` fetches them.
+        Each of at most `MOST_PASSES` starts from `states`, which stay on the device:
+        `to_numpy` fetches them.
 
         Returns
         -------
-        total : float
-            Sum over windows, `total` before this pass included: each batch's loss
+        totals : ndarray of shape (n_passes,)
+            Sum over the windows of each pass, `total` included: each batch's loss
             times its number of windows. Summed in one order however an epoch is cut.
         outputs : ndarray of shape (stop - first, B, n_outputs)
-            Predictions made on the way.
+            Predictions made on the way, in the last pass.
         states : LayerStates
             States after the last batch.
         """
-        total, outputs, after = self._compiled_train(
+        totals, outputs, after = self._compiled_train(
             rows.values,
             rows.lengths,
             rows.targets,
@@ -343,10 +339,15 @@ class Trainer:
             table,
             _int32(first),
             _int32(stop),
+            _int32(n_passes),
             np.float64(total),
             *_flat(states),
         )
-        return float(total), outputs.numpy()[first:stop], self.program._nested(after)
+        return (
+            totals.numpy()[:n_passes],
+            outputs.numpy()[first:stop],
+            self.program._nested(after),
+        )
 
     def _train_pass(
         self,
@@ -358,40 +359,50 @@ class Trainer:
         table,
         first,
         stop,
+        n_passes,
         total,
         *states,
     ):
-        program, model = self.program, self.program.model
-        program._set_states(states)
-        outputs = program._outputs_like(table)
+        program, graph, trained = self.program, self.program.graph, self.trained
+        graph.begin(trained)
 
-        def body(k, total, outputs):
+        def body(k, total, outputs, *before):
             ends = table[k]  # (B,)
             live = ends != EMPTY
             at = tf.maximum(ends, 0) // stride
             x, y = program._windows(values, ends), tf.gather(targets, at)
-            w = tf.gather(weights, at)
-            before = program._read_states()
-            with tf.GradientTape() as tape:
-                y_pred = program._call(x, lengths, ends, training=True)
+            w, mask = tf.gather(weights, at), program._mask(lengths, ends)
+            with tf.GradientTape() as tape, _lost_masks_refused():
+                y_pred, after = graph(
+                    graph.weights(trained), x, mask, before, training=True
+                )
                 # Keras leaves masked entries out of a loss's sum and of its count.
                 y_pred._keras_mask = live
-                loss = model.compute_loss(x, y, y_pred, w)
-            trained = model.trainable_variables
+                loss = program.model.compute_loss(x, y, y_pred, w)
             self.optimizer.apply(tape.gradient(loss, trained), trained)
-            program._keep_empty_lanes(before, live)
+            after = _where_live(live, after, before)
             loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
             total += tf.cast(loss, tf.float64)
-            return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32))
+            return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
 
-        _, total, outputs = tf.while_loop(
-            lambda k, *_: k < stop, body, (first, total, outputs)
+        def one_pass(n, totals, outputs, *_):
+            _, after, outputs, *states_after = tf.while_loop(
+                lambda k, *_: k < stop, body, (first, total, outputs, *states)
+            )
+            return n + 1, totals.write(n, after), outputs, *states_after
+
+        totals = tf.TensorArray(tf.float64, MOST_PASSES, element_shape=())
+        _, totals, outputs, *after = tf.while_loop(
+            lambda n, *_: n < n_passes,
+            one_pass,
+            (0, totals, program._outputs_like(table), *states),
         )
-        return total, outputs.stack(), program._read_states()
+        graph.end(trained)
+        return totals.stack(), outputs.stack(), after
 
     def finish(self) -> None:
         """What Keras does at the end of training (weights of a moving average)."""
-        self.optimizer.finalize_variable_values(self.program.model.trainable_variables)
+        self.optimizer.finalize_variable_values(self.trained)
 
 
 class ProgramPool:
@@ -440,6 +451,14 @@ class ProgramPool:
 
 
 POOL = ProgramPool()
+
+
+def _where_live(live, after: Sequence, before: Sequence) -> list:
+    """States after a batch, in lanes without a window those before it."""
+    return [
+        tf.where(tf.reshape(live, (-1,) + (1,) * (len(new.shape) - 1)), new, old)
+        for new, old in zip(after, before, strict=True)
+    ]
 
 
 def _padded(array: np.ndarray, room: int, dtype=np.float32):

@@ -6,9 +6,8 @@ here remembers anything.
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +107,7 @@ def train(
     recipe: Recipe,
     initial: Parameters,
     examples: Examples,
-    tables: Iterator[np.ndarray],
+    table: np.ndarray,
     learning_rate: float | None,
     layers: tuple | None = None,
     checkpoint: Checkpoint | None = None,
@@ -131,7 +130,7 @@ def train(
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(
-            trainer, rows, tables, states, checkpoint=checkpoint, **options
+            trainer, rows, table, states, checkpoint=checkpoint, **options
         )
         parameters = run.run()
         return Learnt(
@@ -181,14 +180,10 @@ def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> Recurrent
     return RecurrentState(layers, np.empty((0, n_features), np.float32))
 
 
-def epoch_tables(
-    plan: FitPlan, shuffle: bool, seed: int, first: int = 0
-) -> Iterator[np.ndarray]:
-    """The batch table of each epoch from the `first` on: in order, or shuffled."""
-    table = plan.table()
-    for epoch in itertools.count(first):
-        rng = np.random.default_rng([seed, 3, epoch])
-        yield plan.table(rng.permutation(len(plan.trained))) if shuffle else table
+def shuffled_table(plan: FitPlan, seed: int, epoch: int) -> np.ndarray:
+    """The batch table of an epoch with its windows in random order."""
+    rng = np.random.default_rng([seed, 3, epoch])
+    return plan.table(rng.permutation(len(plan.trained)))
 
 
 @dataclass(frozen=True, eq=False)

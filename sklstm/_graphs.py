@@ -1,0 +1,174 @@
+"""One batch of a network as a function inside a compiled program: state in, state out.
+
+`graph_of` gives the graph of a network's Keras model. A `KerasGraph` calls the model. A
+`StackedGraph` runs the same layers on *blocks*, each the weights of one layer in one
+array, which makes a training step of one lane three times faster: what counts there is
+the number of operations, and most of them are the optimizer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sklstm._kernel import lstm, speed_up, stack_weights, with_ones
+from sklstm._network import StackedLSTM, UserNetwork, state_variables
+from sklstm._tensorflow import keras, tf
+
+
+def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
+    """The graph of the network's model, which is built for it."""
+    model = network.build()
+    if isinstance(network, StackedLSTM):
+        return StackedGraph(model)
+    speed_up(model)
+    return KerasGraph(model)
+
+
+class KerasGraph:
+    """A Keras model, whose layers read their weights and state from variables.
+
+    Parameters
+    ----------
+    model : keras.Model
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self._states = _flat(state_variables(model))
+
+    def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
+        """The variables that an optimizer is to update: the model's own."""
+        return self.model.trainable_variables
+
+    def begin(self, trained: list) -> None:
+        """Fill the trained variables, where they are not the model's own."""
+
+    def end(self, trained: list) -> None:
+        """Fill the model's variables, where they are not the trained ones."""
+
+    def weights(self, trained: list | None = None) -> None:
+        """What `__call__` takes as weights: the layers find theirs themselves."""
+
+    def __call__(self, weights, x, mask, states: Sequence, training: bool) -> tuple:
+        """Outputs of shape (B, n_outputs) and the states after windows `x`.
+
+        `mask`, of shape (B, T) or None, is False at steps that are padding.
+        """
+        for variable, value in zip(self._states, states, strict=True):
+            variable.assign(value)
+        if mask is None:
+            outputs = self.model(x, training=training)
+        else:  # `call`, since `__call__` warns that the output loses the mask
+            outputs = self.model.call(x, training=training, mask=mask)
+        return outputs, [tf.convert_to_tensor(v) for v in self._states]
+
+
+class StackedGraph:
+    """LSTM layers and a head as `StackedLSTM` builds them, called on blocks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With plain layers: LSTM and perhaps Dropout in turns, then Dense.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self._is_stateful = bool(state_variables(model))
+        kinds = keras.layers.LSTM, keras.layers.Dropout
+        lstms, self._dropouts = (
+            [layer for layer in model.layers if isinstance(layer, kind)]
+            for kind in kinds
+        )
+        head = model.layers[-1]
+        self._activation = head.activation
+        self._units = [layer.units for layer in lstms]
+        self._variables = [
+            (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+            for layer in lstms
+        ] + [(head.kernel, head.bias)]
+
+    def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
+        """The variables that an optimizer is to update: blocks, if it cannot tell."""
+        if not _is_elementwise(optimizer):
+            return self.model.trainable_variables
+        return [
+            keras.Variable(tf.zeros((sum(_heights(layer)), layer[-1].shape[0])))
+            for layer in self._variables
+        ]
+
+    def begin(self, trained: list) -> None:
+        """Fill the trained variables, where they are not the model's own."""
+        if self._are_blocks(trained):
+            for block, layer in zip(trained, self._variables, strict=True):
+                block.assign(stack_weights(*layer))
+
+    def end(self, trained: list) -> None:
+        """Fill the model's variables, where they are not the trained ones."""
+        if self._are_blocks(trained):
+            for block, layer in zip(trained, self._variables, strict=True):
+                parts = tf.split(tf.convert_to_tensor(block), _heights(layer), 0)
+                for variable, part in zip(layer, parts, strict=True):
+                    variable.assign(tf.reshape(part, variable.shape))
+
+    def weights(self, trained: list | None = None) -> list:
+        """What `__call__` takes as weights: the blocks as tensors."""
+        if trained is not None and self._are_blocks(trained):
+            return [tf.convert_to_tensor(block) for block in trained]
+        return [stack_weights(*layer) for layer in self._variables]
+
+    def _are_blocks(self, trained: list) -> bool:
+        return len(trained) == len(self._variables)
+
+    def __call__(self, weights, x, mask, states: Sequence, training: bool) -> tuple:
+        """Outputs of shape (B, n_outputs) and the states after windows `x`.
+
+        `mask`, of shape (B, T) or None, is False at steps that are padding.
+        """
+        hs = tf.transpose(x, (1, 0, 2))  # (T, B, F)
+        live = None if mask is None else tf.transpose(mask)[:, :, tf.newaxis]
+        *blocks, head = weights
+        after: list = []
+        for k, (block, units) in enumerate(zip(blocks, self._units, strict=True)):
+            if self._is_stateful:
+                h, c = states[2 * k : 2 * k + 2]
+            else:
+                h = c = tf.zeros((tf.shape(x)[0], units))
+            hs, h, c = lstm(hs, h, c, block, live)
+            after += [h, c]
+            hs = h if k + 1 == len(blocks) else hs
+            if self._dropouts:
+                hs = self._dropouts[k](hs, training=training)
+        outputs = self._activation(with_ones(hs) @ head)
+        return outputs, after if self._is_stateful else []
+
+
+def _heights(layer: Sequence) -> list[int]:
+    """Rows of a block that each of a layer's variables takes."""
+    return [1 if len(v.shape) == 1 else v.shape[0] for v in layer]
+
+
+def _is_elementwise(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether an optimizer does to each number the same, whatever variable it is in."""
+    optimizers = keras.optimizers
+    return (
+        type(optimizer)
+        in {
+            optimizers.SGD,
+            optimizers.RMSprop,
+            optimizers.Adagrad,
+            optimizers.Adadelta,
+            optimizers.Adam,
+            optimizers.AdamW,
+            optimizers.Adamax,
+            optimizers.Nadam,
+            optimizers.Ftrl,
+            optimizers.Lion,
+        }
+        and optimizer.clipnorm is None
+        and not optimizer.use_ema
+    )
+
+
+def _flat(states: Sequence[Sequence]) -> list:
+    return [value for layer in states for value in layer]
