@@ -22,7 +22,7 @@ from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
 from sklstm._tensorflow import keras
 from sklstm._training import TrainingRun, Validation
-from sklstm._walking import STATELESS_LANES, advance
+from sklstm._walking import STATELESS_LANES, advance, advance_one
 from sklstm._windows import Windows, digest
 
 
@@ -158,6 +158,24 @@ def walk(
     with POOL.borrow(network) as program:
         program.load(parameters)
         return advance(program, windows, state, network.batch_size, **options)
+
+
+def step_one(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    row: np.ndarray,
+    state: RecurrentState,
+) -> tuple[np.ndarray, RecurrentState] | None:
+    """What `walk` gives for one row after a full context; None where it must walk."""
+    if (
+        isinstance(network, StackedLSTM)
+        and row.shape == (1, network.n_features)
+        and len(state.context) == network.sequence_length - 1
+        and is_short(network, 1, 1)
+    ):
+        numpy_pass = _numpy_pass(network, parameters)
+        return advance_one(numpy_pass, row, state, network.batch_size)
+    return None
 
 
 def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:

@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import types
 
+import numpy as np
+
 from sklstm._tensorflow import keras, tf
 
 
@@ -186,7 +188,7 @@ def _many_steps(live, x, h, c, block):
 
 def _halves(units: int):
     """Factors of z, of shape (4U,), and of ``tanh`` of it, to make sigmoids of both."""
-    return tf.repeat(tf.constant([0.5, 0.5, 1.0, 0.5]), units)
+    return np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
 
 
 def _gates(a):

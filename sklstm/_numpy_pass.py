@@ -66,6 +66,18 @@ class NumpyPass:
         outputs = self._walk(windows, table, lengths, after)
         return outputs, tuple(map(tuple, after))
 
+    def forward_one(
+        self, window: np.ndarray, lane: int, states: Layers
+    ) -> tuple[np.ndarray, tuple]:
+        """`forward` of one window, of shape (T, F), in a lane: without any table."""
+        W, _, b = self.layers[0]
+        z = (window @ W + b)[np.newaxis]  # (1, T, 4U)
+        after = [[array.copy() for array in layer] for layer in states]
+        lanes = slice(lane, lane + 1)
+        h = self._stack(z, None, lanes, after if self.is_stateful else None)
+        outputs = self.activation(h @ self.head + self.head_bias)
+        return outputs, tuple(map(tuple, after))
+
     def forward_short(
         self, windows: Windows, table: np.ndarray, lengths: np.ndarray
     ) -> np.ndarray:

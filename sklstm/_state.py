@@ -143,6 +143,8 @@ class RecurrentState:
 def _single(array) -> np.ndarray:
     """Numbers as float32, which rows and outputs are whatever the layers compute in."""
     array = np.asarray(array)
+    if array.dtype == np.float32:
+        return array
     if array.dtype.kind not in "biuf":
         return array  # for `check_values` to refuse
     with np.errstate(over="ignore"):

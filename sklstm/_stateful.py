@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm import persistence
 from sklstm._engine import Parameters
-from sklstm._fitting import Recipe, TrainingRows, walk
+from sklstm._fitting import Recipe, TrainingRows, step_one, walk
 from sklstm._forecasting import closed_loop, feed_prediction, refuse_to_guess_rows
 from sklstm._geometry import EMPTY, lay_in_lanes
 from sklstm._inputs import InputChecks
@@ -63,6 +63,9 @@ class StatefulPredictor(InputChecks):
         return walk(network, parameters, windows, state, **options)
 
     def _walk_from(self, state: RecurrentState, X: np.ndarray):
+        one = step_one(self._recipe.network, self._parameters, X, state)
+        if one is not None:
+            return one
         return self._walk(Windows.of(X, state.context, self.sequence_length_), state)
 
     def predict(self, X):

@@ -4,6 +4,10 @@ TensorFlow announces its CPU features and the absence of a GPU on stderr while i
 imported, some of it before its log level is read. Those lines are held back here,
 unless the user's own environment sets a log level; the environment is left as it was
 found, and whatever else is written to stderr meanwhile is passed on.
+
+Two settings are read while TensorFlow starts its devices, and only then:
+``OMP_NUM_THREADS``, which joblib sets in the workers of a parallel search, so that they
+do not fight over the cores, and the folder of `_program_cache`.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from sklstm._program_cache import tensorflow_flags
 
 _CHATTER = re.compile(
     rb"WARNING: All log messages before absl"
@@ -53,8 +59,21 @@ def _stderr_without_chatter() -> Iterator[None]:
                     os.write(2, line)
 
 
+def _settings() -> dict[str, str]:
+    """What TensorFlow and Keras are told where the user tells them nothing else."""
+    settings = {"KERAS_BACKEND": "tensorflow"}
+    n_threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if n_threads.isdecimal() and int(n_threads) > 0:
+        settings["TF_NUM_INTRAOP_THREADS"] = n_threads
+        settings["TF_NUM_INTEROP_THREADS"] = n_threads
+    flags = tensorflow_flags()
+    if flags:
+        settings["TF_XLA_FLAGS"] = flags
+    return settings
+
+
 def _import_quietly():
-    with _environment(KERAS_BACKEND="tensorflow"):
+    with _environment(**_settings()):
         if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
             return _import()
         with _environment(TF_CPP_MIN_LOG_LEVEL="3"), _stderr_without_chatter():

