@@ -17,8 +17,9 @@ import functools
 import json
 import threading
 import warnings
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,18 +112,28 @@ class Program:
         self._traced_short = _ByShape(self._short_pass, False, **options)
 
     def put_rows(self, windows: Windows, targets=None, weights=None) -> Rows:
-        """Rows on the device, in the room of a program already compiled if it fits."""
-        n = len(windows.rows)
-        known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
-        room = min(known, default=capacity(n))
+        """Rows on the device, in the room of a program already compiled if it fits.
+
+        Those of windows that are there already stay: a fit trains on its rows and then
+        walks over them, and a million rows twice would be too many.
+        """
+        if windows not in _ON_DEVICE:
+            n = len(windows.rows)
+            known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
+            room = min(known, default=capacity(n))
+            lengths = _NO_LENGTHS
+            if windows.is_padded:
+                lengths = _padded(windows.lengths, room, np.int32)
+            _ON_DEVICE[windows] = _padded(windows.rows, room), lengths
+        values, lengths = _ON_DEVICE[windows]
+        room = values.shape[0]
         self._rooms.add(room)
-        lengths = windows.lengths
         return Rows(
-            _padded(windows.rows, room),
+            values,
             windows.stride,
             None if targets is None else _padded(targets, room),
             None if weights is None else _padded(weights, room),
-            _padded(lengths, room, np.int32) if windows.is_padded else _NO_LENGTHS,
+            lengths,
         )
 
     def load(self, parameters: Parameters) -> None:
@@ -451,6 +462,7 @@ class ProgramPool:
 
 
 POOL = ProgramPool()
+_ON_DEVICE: MutableMapping[Windows, tuple] = weakref.WeakKeyDictionary()
 
 
 def _where_live(live, after: Sequence, before: Sequence) -> list:
@@ -463,9 +475,12 @@ def _where_live(live, after: Sequence, before: Sequence) -> list:
 
 def _padded(array: np.ndarray, room: int, dtype=np.float32):
     """A tensor with `room` for entries along the first axis."""
-    padded = np.zeros((room, *array.shape[1:]), dtype)
-    padded[: len(array)] = array
-    return tf.convert_to_tensor(padded)
+    if len(array) < room:
+        padded = np.zeros((room, *array.shape[1:]), dtype)
+        padded[: len(array)] = array
+        array = padded
+    # `identity` lets go of the second copy that a tensor made from an array holds
+    return tf.identity(np.ascontiguousarray(array, dtype))
 
 
 @contextmanager

@@ -126,8 +126,16 @@ class FitPlan:
 
 
 def read_from_lanes(outputs: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Outputs of shape (K, B, ...) back in window order, of shape (n_windows, ...)."""
-    return outputs[table != EMPTY]
+    """Outputs of shape (K, B, ...) back in window order, of shape (n_windows, ...).
+
+    A view: `lay_in_lanes` leaves lanes empty at both ends only.
+    """
+    flat = outputs.reshape(-1, *outputs.shape[2:])
+    if not len(table):
+        return flat
+    n_before = int(np.argmax(table[0] != EMPTY))
+    n_after = int(np.argmax(table[-1, ::-1] != EMPTY))
+    return flat[n_before : len(flat) - n_after]
 
 
 def capacity(n: int) -> int:
@@ -135,13 +143,17 @@ def capacity(n: int) -> int:
 
     Compiled programs are specialised to array shapes. Rounding up lets the folds of a
     split share one, and where rows are few enough for that to waste little, the steps
-    are wide: 16384 rows of ten features are 640 kB.
+    are wide: 16384 rows of ten features are 640 kB. Above a quarter of a million there
+    is no rounding: next to training on so many rows a compilation takes no time, but
+    padding them takes as much memory as the rows.
 
     Examples
     --------
-    >>> [capacity(n) for n in (1, 4096, 4097, 65537)]
-    [4096, 4096, 16384, 131072]
+    >>> [capacity(n) for n in (1, 4096, 4097, 65537, 262145)]
+    [4096, 4096, 16384, 131072, 262145]
     """
+    if n > 2**18:
+        return n
     steps = (4096, 16384, 65536)
     return next((step for step in steps if n <= step), 1 << (n - 1).bit_length())
 

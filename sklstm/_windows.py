@@ -60,7 +60,7 @@ class Windows:
         if X.ndim == 3:
             return cls._ready_made(X)
         rows = np.concatenate([context, X]) if len(context) else X
-        ends = np.arange(len(context), len(rows))
+        ends = np.arange(len(context), len(rows), dtype=np.int32)
         lengths = np.minimum(ends + 1, sequence_length)
         complete = lengths == sequence_length
         return cls(rows, 1, ends, lengths, complete, sequence_length)
@@ -73,7 +73,7 @@ class Windows:
         rows = X.reshape(-1, n_features)  # (n * T, F)
         if unused.any():
             rows = np.where(np.isfinite(rows), rows, 0)
-        ends = np.arange(1, n_windows + 1) * n_steps - 1
+        ends = np.arange(1, n_windows + 1, dtype=np.int32) * n_steps - 1
         return cls(rows, n_steps, ends, n_steps - unused, lacking == 0, n_steps)
 
     def __len__(self) -> int:
