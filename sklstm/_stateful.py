@@ -206,7 +206,7 @@ class StatefulPredictor(InputChecks):
         windows, state, in_lanes = self._reading(X)
         table = lay_in_lanes(windows.ends[in_lanes], state.position, n_lanes)
         rows = table // windows.stride - windows.ends[0] // windows.stride
-        return np.where(table == EMPTY, -1, rows)
+        return np.where(table == EMPTY, -1, rows).astype(int)
 
     # --- state ----------------------------------------------------------------------
 

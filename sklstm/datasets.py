@@ -74,10 +74,10 @@ def load_bike_rentals(*, return_X_y: bool = False) -> Any:
     >>> frame = load_bike_rentals()
     >>> frame.shape
     (8760, 10)
-    >>> frame.loc["2011-06-01 08:00", "rentals"].item()
+    >>> int(frame.loc["2011-06-01 08:00", "rentals"])
     454
     >>> X, y = load_bike_rentals(return_X_y=True)
-    >>> X.loc["2011-06-01 07:00", "rentals"].item(), y["2011-06-01 07:00"].item()
+    >>> int(X.loc["2011-06-01 07:00", "rentals"]), int(y["2011-06-01 07:00"])
     (284, 454)
     """
     frame = _read_series("bike_rentals.csv.gz", freq="h")
@@ -136,10 +136,10 @@ def load_online_retail(*, return_X_y: bool = False) -> Any:
     --------
     >>> from sklstm.datasets import load_online_retail
     >>> frame = load_online_retail()
-    >>> frame.loc["2011-11-17", "orders"].item()
+    >>> int(frame.loc["2011-11-17", "orders"])
     136
     >>> X, y = load_online_retail(return_X_y=True)
-    >>> X.loc["2011-11-17", "orders"].item(), y["2011-11-17"].item()
+    >>> int(X.loc["2011-11-17", "orders"]), int(y["2011-11-17"])
     (136, 103)
     """
     frame = _read_series("online_retail.csv", freq="D")

@@ -1,7 +1,7 @@
-"""The two contestants of the race, doing the same work in the same order.
+"""The two contestants of every race, doing the same work in the same order.
 
 Owns the sizes, the made-up data, the plain Keras 3 loop as people write it, and the
-sklstm estimator set up to match. Times nothing: that is ``race_keras_loop.py``.
+sklstm estimator set up to match. Times nothing: the races do.
 
 Keras and sklstm are imported inside the functions, so that a process which runs one
 contestant does not pay for the other.
@@ -9,7 +9,6 @@ contestant does not pay for the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+LOOP = "Keras loop"
 LEARNING_RATE = 1e-3
 SEED = 0
 
@@ -54,6 +54,11 @@ SIZES = {
 
 
 def make_rows(size: Size) -> tuple[Array, Array]:
+    """Return the rows of a size."""
+    return draw_rows(size.n_rows, size.n_features)
+
+
+def draw_rows(n_rows: int, n_features: int) -> tuple[Array, Array]:
     """Random features and a target that needs the recent past, in time order.
 
     Returns
@@ -62,9 +67,9 @@ def make_rows(size: Size) -> tuple[Array, Array]:
     y : array of shape (n_rows,), float32
     """
     rng = np.random.default_rng(SEED)
-    X = rng.standard_normal((size.n_rows, size.n_features))
+    X = rng.standard_normal((n_rows, n_features))
     decay = 0.7 ** np.arange(8)
-    y = np.tanh(np.convolve(X[:, 0], decay)[: size.n_rows])
+    y = np.tanh(np.convolve(X[:, 0], decay)[:n_rows])
     return X.astype("float32"), y.astype("float32")
 
 
@@ -101,9 +106,15 @@ def keras_windows(X: Array, y: Array, T: int, B: int) -> tuple[Array, Array]:
 
 
 def build_keras(
-    size: Size, weights: list[Array] | None, learning_rate: float = LEARNING_RATE
+    size: Size,
+    weights: list[Array] | None,
+    learning_rate: float = LEARNING_RATE,
+    **compile_options: Any,
 ) -> Any:
-    """Build and compile the stateful model of the tutorials."""
+    """Build and compile the stateful model of the tutorials.
+
+    Its initial weights are those given, or (None) as Keras draws them.
+    """
     import keras
 
     B, T, F = size.batch_size, size.sequence_length, size.n_features
@@ -114,7 +125,8 @@ def build_keras(
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     if weights is not None:
         model.set_weights(weights)
-    model.compile(loss="mse", optimizer=keras.optimizers.Adam(learning_rate))
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(loss="mse", optimizer=optimizer, **compile_options)
     return model
 
 
@@ -139,30 +151,13 @@ def loop_keras(
     return losses
 
 
-def fit_keras(size: Size, weights: list[Array] | None, epochs: int) -> list[float]:
+def fit_keras(
+    size: Size, X: Array, y: Array, weights: list[Array], epochs: int
+) -> list[float]:
     """Whole Keras fit, from rows to trained model; returns its losses."""
-    X, y = make_rows(size)
     windows, targets = keras_windows(X, y, size.sequence_length, size.batch_size)
     model = build_keras(size, weights)
     return loop_keras(model, windows, targets, epochs, size.batch_size)
-
-
-def predict_keras_after(
-    model: Any, size: Size, X: Array, y: Array, n_train: int
-) -> Array:
-    """Predict the rows from ``n_train`` on, the state warmed on the rows before.
-
-    A stateful model answers in whole batches only, so the last batch is filled up
-    with copies of the last window, and their answers are thrown away.
-    """
-    B, T = size.batch_size, size.sequence_length
-    reset_keras(model)
-    seen, _ = keras_windows(X[:n_train], y[:n_train], T, B)
-    model.predict(seen, batch_size=B, verbose=0)
-    ahead, _ = keras_windows(X[n_train - (T - 1) :], y[n_train - (T - 1) :], T, 1)
-    padding = np.repeat(ahead[-1:], -len(ahead) % B, axis=0)
-    answers = model.predict(np.concatenate([ahead, padding]), batch_size=B, verbose=0)
-    return answers[: len(ahead), 0]
 
 
 # --- sklstm -----------------------------------------------------------------------
@@ -190,79 +185,3 @@ def fit_sklstm(size: Size, epochs: int) -> Any:
     """Whole sklstm fit, from rows to trained and seeded estimator."""
     X, y = make_rows(size)
     return make_sklstm(size, epochs).fit(X, y)
-
-
-# --- the grid ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A small search: 2 batch sizes x 2 learning rates x 3 folds = 12 fits."""
-
-    n_rows: int = 999
-    epochs: int = 10
-    sequence_length: int = 7
-    units: int = 32
-    batch_sizes: tuple[int, ...] = (1, 7)
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3)
-    n_splits: int = 3
-
-    def size(self, batch_size: int) -> Size:
-        """Return the network of one fit; the number of batches is the fold's."""
-        return Size(batch_size, self.sequence_length, 1, (self.units,), 0)
-
-    def folds(self) -> list[tuple[Array, Array]]:
-        """Return scikit-learn's time-series folds, oldest first."""
-        from sklearn.model_selection import TimeSeriesSplit
-
-        splitter = TimeSeriesSplit(self.n_splits)
-        return list(splitter.split(np.empty((self.n_rows, 1))))
-
-    def fits(self) -> Iterator[tuple[int, float, int]]:
-        """Yield (batch size, learning rate, fold) in the order of GridSearchCV."""
-        for batch_size in self.batch_sizes:
-            for learning_rate in self.learning_rates:
-                for fold in range(self.n_splits):
-                    yield batch_size, learning_rate, fold
-
-
-def search_sklstm(grid: Grid, after_fit: Callable[[Any, float], None]) -> None:
-    """Run the grid by GridSearchCV; ``after_fit(estimator, mse)`` sees each fit."""
-    from sklearn.model_selection import GridSearchCV
-
-    def score(estimator: Any, X: Array, y: Array) -> float:
-        mse = float(np.mean((estimator.predict(X) - y) ** 2))
-        after_fit(estimator, mse)
-        return -mse
-
-    search = GridSearchCV(
-        make_sklstm(grid.size(grid.batch_sizes[0]), grid.epochs),
-        {
-            "batch_size": list(grid.batch_sizes),
-            "optimizer__learning_rate": list(grid.learning_rates),
-        },
-        cv=grid.folds(),
-        scoring=score,
-        n_jobs=1,
-        refit=False,
-        error_score="raise",
-    )
-    search.fit(*make_series(grid.n_rows))
-
-
-def search_keras(
-    grid: Grid, weights: list[list[Array]], after_fit: Callable[[Any, float], None]
-) -> None:
-    """Run the grid by hand with the Keras loop, from the given initial weights."""
-    X, y = make_series(grid.n_rows)
-    folds = grid.folds()
-    for start, (batch_size, learning_rate, fold) in zip(
-        weights, grid.fits(), strict=True
-    ):
-        train, test = folds[fold]
-        size = grid.size(batch_size)
-        model = build_keras(size, start, learning_rate)
-        windows = keras_windows(X[train], y[train], size.sequence_length, batch_size)
-        loop_keras(model, *windows, grid.epochs, batch_size)
-        answers = predict_keras_after(model, size, X[: test[-1] + 1], y, len(train))
-        after_fit(model, float(np.mean((answers - y[test]) ** 2)))

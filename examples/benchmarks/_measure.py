@@ -1,25 +1,29 @@
-"""Measuring tools of the benchmarks: time, memory, processes, tables.
+"""Measuring tools of the benchmarks: the clock, the memory gauge, the machine.
 
 Knows nothing of what is measured.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import multiprocessing
+import importlib.util
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 
 LIBRARIES = ("tensorflow", "keras", "scikit-learn", "scikeras", "numpy")
+OPTIONAL_LIBRARIES = ("torch", "skforecast")  # named where they are installed
 MEGABYTE = 2**20
+SAMPLING_SECONDS = 0.002  # a peak shorter than this may be missed
+
+
+# --- time -------------------------------------------------------------------------
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -27,6 +31,31 @@ def seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def median_seconds(work: Callable[[], Any], n_calls: int) -> float:
+    """Return the median seconds of so many calls, each timed by itself."""
+    return float(np.median([seconds(work) for _ in range(n_calls)]))
+
+
+# --- differences ------------------------------------------------------------------
+
+
+def relative_difference(ours: Any, theirs: Any) -> float:
+    """Return the largest relative difference; infinite where one is not finite."""
+    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return float("inf")
+    return float(np.max(np.abs(ours - theirs) / np.abs(theirs)))
+
+
+def absolute_difference(ours: Any, theirs: Any) -> float:
+    """Return the largest absolute difference; infinite where one is not finite."""
+    difference = np.abs(np.asarray(ours, float) - np.asarray(theirs, float))
+    return float(np.max(difference)) if np.isfinite(difference).all() else float("inf")
+
+
+# --- memory -----------------------------------------------------------------------
 
 
 def resident_mb() -> float:
@@ -57,72 +86,59 @@ def memory_kind() -> str:
     return "peak resident memory (the current one is not available here)"
 
 
+class PeakMemory:
+    """Watches resident memory from a thread while work is done in a ``with`` block.
+
+    Attributes
+    ----------
+    growth_mb : float
+        By how much the highest value seen was above the one at the start.
+    """
+
+    def __enter__(self) -> PeakMemory:
+        self._start = self._peak = resident_mb()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._look()
+        self.growth_mb = self._peak - self._start
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLING_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        self._peak = max(self._peak, resident_mb())
+
+
 def slope(values: Sequence[float]) -> float:
     """Return the least-squares growth of ``values`` per element."""
     return float(np.polyfit(np.arange(len(values)), values, 1)[0])
 
 
-def import_quietly(*modules: str) -> None:
-    """Import modules without the lines that TensorFlow writes while it starts.
-
-    C++ writes them to file descriptor 2, some before it reads its log level.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            for module in modules:
-                importlib.import_module(module)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def in_new_process(function: Callable[..., Any], *args: Any) -> Any:
-    """Return ``function(*args)``, computed in a fresh interpreter of its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args).result()
-
-
-def spread(values: Sequence[float], digits: int = 3) -> str:
-    """Format as ``median [min-max]`` with so many significant digits."""
-    middle, low, high = (
-        _short(float(value), digits)
-        for value in (np.median(values), np.min(values), np.max(values))
-    )
-    return middle if len(values) == 1 else f"{middle} [{low}-{high}]"
-
-
-def _short(value: float, digits: int) -> str:
-    """Format to significant digits, without an exponent."""
-    if value == 0 or not np.isfinite(value):
-        return str(value)
-    decimals = max(digits - 1 - int(np.floor(np.log10(abs(value)))), 0)
-    return f"{value:.{decimals}f}"
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as a Markdown table with aligned columns, the first one left."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    for row in [cells[0], rule, *cells[1:]]:
-        first, *rest = zip(row, widths, strict=True)
-        line = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
-        print("| " + " | ".join(line) + " |")
-    print(flush=True)
+# --- the machine ------------------------------------------------------------------
 
 
 def describe_machine() -> str:
     """Return one line: processors, system and library versions."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+    present = [name for name in OPTIONAL_LIBRARIES if is_installed(name)]
+    versions = [
+        f"{name} {importlib.metadata.version(name)}" for name in (*LIBRARIES, *present)
+    ]
     return (
         f"{count_cpus()} CPUs, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}, {', '.join(versions)}"
     )
+
+
+def is_installed(name: str) -> bool:
+    """Return whether a module can be imported, without importing it."""
+    return importlib.util.find_spec(name) is not None
 
 
 def count_cpus() -> int:

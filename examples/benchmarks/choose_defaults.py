@@ -26,7 +26,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from _measure import count_cpus, describe_machine, print_table
+from _measure import count_cpus, describe_machine
+from _tables import print_table
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor

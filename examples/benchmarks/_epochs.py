@@ -1,0 +1,168 @@
+"""Race ``epoch``: seconds per epoch of training, at four sizes.
+
+All contestants are warm, start from the same weights, and take turns, each of about a
+second.
+
+- sklstm has no public call that runs one epoch, so its epoch is what M further epochs
+  add to a fit: (fit with 1 + M epochs - fit with 1 epoch) / M. That holds all that an
+  epoch costs, history included, and leaves out what a fit costs once, which is another
+  race.
+- The Keras loop is timed as it stands: M times ``fit(epochs=1)`` and reset on a
+  compiled model, divided by M; also with ``steps_per_execution``, which runs all
+  batches of an epoch in one TensorFlow call.
+- scikeras alone: one ``fit`` of M epochs on windows, a callback resets the states.
+- PyTorch: M epochs of an eager loop.
+- The floor: an epoch's matrix products at the best speed that this run measured with
+  NumPy.
+
+The losses of the first epochs must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from _contestants import LOOP, SIZES, Array, Size, fit_sklstm
+from _floor import count_operations, time_floor
+from _measure import is_installed, relative_difference, seconds
+from _plan import Plan
+from _processes import Process, import_contestants
+from _report import Report, note
+from _rivals import PYTORCH, RIVALS
+from _turns import OURS, Turns, take_turns
+
+FLOOR = "floor"
+TURNS = 7
+TARGETS = {  # at least so many times as long as sklstm, by size
+    LOOP: {1: 120.0, 2: 30.0, 3: 6.0, 4: 2.0},
+    PYTORCH: {1: 25.0, 2: 6.0, 3: 1.3, 4: 1.2},
+}
+FLOOR_TARGET = 2.5  # sklstm at most so many times as long as the floor
+FLOOR_SIZE = 4
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many epochs have their losses compared, and how long a turn is at least."""
+
+    first_epochs: int = 10
+    turn_seconds: float = 1.0
+
+
+QUICK_PACE = Pace(3, 0.1)
+
+
+def race(report: Report, plan: Plan) -> None:
+    """Race at all sizes; at the smallest one if quick."""
+    numbers = [1] if plan.quick else list(SIZES)
+    raced, differences, speeds = {}, {}, []
+    for number in numbers:
+        size = SIZES[number]
+        label = str(size)
+        note(f"epoch at {label}")
+        result = race_size(size, plan)
+        raced[label] = result.turns
+        for name, difference in result.differences.items():
+            text = report.check(f"losses of {name} at {label}", difference)
+            differences[label, name] = text
+        aim(report, number, result.turns)
+        speeds.append(count_operations(size) / result.turns.times[FLOOR][0] / 1e9)
+    report.turns("Time per epoch", raced, "ms", differences)
+    report.say(f"The floor is that of {max(speeds):.0f} GFLOP/s.")
+
+
+def aim(report: Report, number: int, turns: Turns) -> None:
+    """Hold one size's ratios against their targets."""
+    for name, goals in TARGETS.items():
+        if name in turns.times:
+            what = f"epoch at {SIZES[number]}: {name} / {OURS}"
+            report.aim(what, turns.ratios(name), at_least=goals[number])
+    if number == FLOOR_SIZE:
+        what = f"epoch at {SIZES[number]}: {OURS} / {FLOOR}"
+        ratios = replace(turns, base=FLOOR).ratios(OURS)
+        report.aim(what, ratios, at_most=FLOOR_TARGET)
+
+
+# --- one size ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SizeResult:
+    """One size: times, and the largest relative difference of each rival's losses."""
+
+    turns: Turns
+    differences: dict[str, float]
+
+
+def race_size(size: Size, plan: Plan) -> SizeResult:
+    """Start all contestants, and let them take turns."""
+    pace = QUICK_PACE if plan.quick else Pace()
+    names = [name for name, rival in RIVALS.items() if is_installed(rival.library)]
+    with ExitStack() as stack:
+        ours = stack.enter_context(plan.processes.lend())
+        homes = dict.fromkeys((OURS, *names), ours)
+        if PYTORCH in names:
+            homes[PYTORCH] = stack.enter_context(Process())
+        losses, weights = ours.call(start_ours, size, pace)
+        differences = {}
+        for name in names:
+            theirs = homes[name].call(start_rival, name, size, weights, pace)
+            differences[name] = relative_difference(theirs, losses)
+        contestants: dict[str, Callable[[], float]] = {
+            name: partial(home.call, take_turn, name) for name, home in homes.items()
+        }
+        contestants[FLOOR] = partial(time_floor, size)
+        times = take_turns(contestants, plan.turns(TURNS))
+    times[FLOOR] = [min(times[FLOOR])] * len(times[FLOOR])
+    return SizeResult(Turns(times), differences)
+
+
+# --- in the contestants' processes ------------------------------------------------
+
+_TURNS: dict[str, Callable[[], float]] = {}  # of those started in this process
+
+
+def start_ours(size: Size, pace: Pace) -> tuple[list[float], list[Array]]:
+    """Make sklstm ready to take turns; return its first losses and initial weights."""
+    import_contestants()
+    fitted = fit_sklstm(size, pace.first_epochs)
+    train = partial(fit_sklstm, size)
+    epochs = count_epochs(train, pace.turn_seconds)
+    _TURNS[OURS] = partial(time_added_epoch, train, epochs)
+    return fitted.history_["loss"], fitted.initial_weights_
+
+
+def start_rival(name: str, size: Size, weights: list[Array], pace: Pace) -> list[float]:
+    """Make a rival ready to take turns; return its first losses."""
+    losses, train = RIVALS[name].start(size, weights, pace.first_epochs)
+    epochs = count_epochs(train, pace.turn_seconds)
+    _TURNS[name] = partial(time_epoch, train, epochs)
+    return losses
+
+
+def take_turn(name: str) -> float:
+    """Return a contestant's seconds per epoch."""
+    return _TURNS[name]()
+
+
+def time_epoch(train: Callable[[int], Any], epochs: int) -> float:
+    """Seconds of each of ``epochs`` epochs."""
+    return seconds(partial(train, epochs)) / epochs
+
+
+def time_added_epoch(train: Callable[[int], Any], epochs: int) -> float:
+    """Seconds that each of ``epochs`` further epochs adds to a run of one."""
+    one = seconds(partial(train, 1))
+    return (seconds(partial(train, 1 + epochs)) - one) / epochs
+
+
+def count_epochs(train: Callable[[int], Any], turn_seconds: float) -> int:
+    """Return how many epochs take at least ``turn_seconds``: 1, 2, 4, 8, ..."""
+    epochs = 1
+    while seconds(partial(train, epochs)) < turn_seconds:
+        epochs *= 2
+    return epochs

@@ -1,0 +1,197 @@
+"""Race ``grid``: a small search, twelve fits, each followed by predicting the fold.
+
+sklstm runs it by GridSearchCV, the Keras loop by nested loops, each in a process of its
+own; imports are not timed, compiling is. The loop gets the same initial weights, pads
+the last batch, and warms its state on the training rows before it predicts, so that
+both must give the same errors. It does not call ``keras.backend.clear_session()``, as
+most such code does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from _contestants import (
+    LOOP,
+    Array,
+    Size,
+    build_keras,
+    keras_windows,
+    loop_keras,
+    make_series,
+    make_sklstm,
+    reset_keras,
+)
+from _measure import relative_difference, seconds
+from _plan import Plan
+from _processes import import_contestants
+from _report import Report, note
+from _turns import OURS, Turns, take_turns
+
+TURNS = 3
+TARGET = 25.0  # the loop takes at least so many times as long
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A small search: 2 batch sizes x 2 learning rates x 3 folds = 12 fits."""
+
+    n_rows: int = 999
+    epochs: int = 10
+    sequence_length: int = 7
+    units: int = 32
+    batch_sizes: tuple[int, ...] = (1, 7)
+    learning_rates: tuple[float, ...] = (1e-3, 3e-3)
+    n_splits: int = 3
+
+    def size(self, batch_size: int) -> Size:
+        """Return the network of one fit; the number of batches is the fold's."""
+        return Size(batch_size, self.sequence_length, 1, (self.units,), 0)
+
+    def folds(self) -> list[tuple[Array, Array]]:
+        """Return scikit-learn's time-series folds, oldest first."""
+        from sklearn.model_selection import TimeSeriesSplit
+
+        splitter = TimeSeriesSplit(self.n_splits)
+        return list(splitter.split(np.empty((self.n_rows, 1))))
+
+    def fits(self) -> Iterator[tuple[int, float, int]]:
+        """Yield (batch size, learning rate, fold) in the order of GridSearchCV."""
+        for batch_size in self.batch_sizes:
+            for learning_rate in self.learning_rates:
+                for fold in range(self.n_splits):
+                    yield batch_size, learning_rate, fold
+
+    def __str__(self) -> str:
+        return (
+            f"{len(list(self.fits()))} fits, {self.n_rows} rows, "
+            f"T{self.sequence_length} U{self.units}, {self.epochs} epochs"
+        )
+
+
+QUICK_GRID = Grid(99, 2, batch_sizes=(7,), learning_rates=(1e-3,), n_splits=2)
+
+
+def race(report: Report, plan: Plan) -> None:
+    """Let both run the grid in turns, each time in processes of their own."""
+    grid = QUICK_GRID if plan.quick else Grid()
+    logs: dict[str, SearchLog] = {}
+
+    def run_ours() -> float:
+        note(f"grid of {grid}: {OURS}")
+        logs[OURS] = plan.processes.call(run_sklstm, grid)
+        return logs[OURS].seconds
+
+    def run_loop() -> float:
+        note(f"grid of {grid}: {LOOP}")
+        logs[LOOP] = plan.processes.call(run_keras, grid, logs[OURS].weights)
+        return logs[LOOP].seconds
+
+    turns = Turns(take_turns({OURS: run_ours, LOOP: run_loop}, plan.turns(TURNS)))
+    difference = relative_difference(logs[LOOP].scores, logs[OURS].scores)
+    text = report.check("scores of the grid", difference)
+    report.turns("Whole grid", {str(grid): turns}, "s", {(str(grid), LOOP): text})
+    report.aim(f"grid: {LOOP} / {OURS}", turns.ratios(LOOP), at_least=TARGET)
+
+
+# --- the searches -----------------------------------------------------------------
+
+
+@dataclass
+class SearchLog:
+    """What a search left: its time, and error and initial weights of every fit."""
+
+    seconds: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    weights: list[list[Array]] = field(default_factory=list)  # of sklstm's only
+
+
+def run_sklstm(grid: Grid) -> SearchLog:
+    """Run the grid by GridSearchCV."""
+    import_contestants()
+    log = SearchLog()
+    log.seconds = seconds(partial(search_sklstm, grid, log))
+    return log
+
+
+def run_keras(grid: Grid, weights: list[list[Array]]) -> SearchLog:
+    """Run the grid by nested loops, from these initial weights of every fit."""
+    import_contestants()
+    log = SearchLog()
+    log.seconds = seconds(partial(search_keras, grid, weights, log))
+    return log
+
+
+def search_sklstm(grid: Grid, log: SearchLog) -> None:
+    """Fit and score the grid's members by GridSearchCV."""
+    from sklearn.model_selection import GridSearchCV
+
+    def score(estimator: Any, X: Array, y: Array) -> float:
+        log.scores.append(mean_squared_error(estimator.predict(X), y))
+        log.weights.append(estimator.initial_weights_)
+        return -log.scores[-1]
+
+    search = GridSearchCV(
+        make_sklstm(grid.size(grid.batch_sizes[0]), grid.epochs),
+        {
+            "batch_size": list(grid.batch_sizes),
+            "optimizer__learning_rate": list(grid.learning_rates),
+        },
+        cv=grid.folds(),
+        scoring=score,
+        n_jobs=1,
+        refit=False,
+        error_score="raise",
+    )
+    search.fit(*make_series(grid.n_rows))
+
+
+def search_keras(grid: Grid, weights: list[list[Array]], log: SearchLog) -> None:
+    """Fit and score the grid's members by the Keras loop."""
+    for start, member in zip(weights, grid.fits(), strict=True):
+        log.scores.append(fit_keras_member(grid, start, *member))
+
+
+def fit_keras_member(
+    grid: Grid,
+    weights: list[Array] | None,
+    batch_size: int,
+    learning_rate: float,
+    fold: int,
+) -> float:
+    """Fit one member by the Keras loop; return its error on the held-out rows."""
+    X, y = make_series(grid.n_rows)
+    train, test = grid.folds()[fold]
+    size = grid.size(batch_size)
+    model = build_keras(size, weights, learning_rate)
+    windows = keras_windows(X[train], y[train], size.sequence_length, batch_size)
+    loop_keras(model, *windows, grid.epochs, batch_size)
+    answers = predict_keras_after(model, size, X[: test[-1] + 1], y, len(train))
+    return mean_squared_error(answers, y[test])
+
+
+def predict_keras_after(
+    model: Any, size: Size, X: Array, y: Array, n_train: int
+) -> Array:
+    """Predict the rows from ``n_train`` on, the state warmed on the rows before.
+
+    A stateful model answers in whole batches only, so the last batch is filled up
+    with copies of the last window, and their answers are thrown away.
+    """
+    B, T = size.batch_size, size.sequence_length
+    reset_keras(model)
+    seen, _ = keras_windows(X[:n_train], y[:n_train], T, B)
+    model.predict(seen, batch_size=B, verbose=0)
+    ahead, _ = keras_windows(X[n_train - (T - 1) :], y[n_train - (T - 1) :], T, 1)
+    padding = np.repeat(ahead[-1:], -len(ahead) % B, axis=0)
+    answers = model.predict(np.concatenate([ahead, padding]), batch_size=B, verbose=0)
+    return answers[: len(ahead), 0]
+
+
+def mean_squared_error(answers: Array, y: Array) -> float:
+    """Return the mean of the squared errors."""
+    return float(np.mean((answers - y) ** 2))

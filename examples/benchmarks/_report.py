@@ -1,0 +1,112 @@
+"""What the races found: tables, disagreements, targets met and missed.
+
+Owns the printed report and the exit status. Figures come in; none is measured here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from _tables import print_table, spread
+from _turns import Turns
+
+AGREEMENT = 1e-3  # relative: float32 sums taken in another order, over 10 epochs
+UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+def note(doing: str) -> None:
+    """Show progress, apart from the tables."""
+    print(f"... {doing}", file=sys.stderr, flush=True)
+
+
+class Report:
+    """Prints as the races go on, and remembers what failed or fell short.
+
+    Parameters
+    ----------
+    judged : bool
+        Whether the figures are held against their targets.
+    """
+
+    def __init__(self, judged: bool) -> None:
+        self.judged = judged
+        self.disagreements: list[str] = []
+        self.targets: list[tuple[str, str, str, str]] = []
+
+    def say(self, text: str) -> None:
+        """Print a paragraph."""
+        print(f"{text}\n", flush=True)
+
+    def check(self, what: str, difference: float, allowed: float = AGREEMENT) -> str:
+        """Remember results that differ too much; return the difference as text."""
+        if not difference <= allowed:
+            self.disagreements.append(
+                f"{what} differ by {difference:.1e}, more than {allowed:g}"
+            )
+        return f"{difference:.0e}"
+
+    def turns(
+        self,
+        title: str,
+        raced: Mapping[str, Turns],
+        unit: str,
+        differences: Mapping[tuple[str, str], str],
+    ) -> None:
+        """Print a table of races of one kind.
+
+        Parameters
+        ----------
+        title : str
+        raced : mapping of str to Turns
+            By what sets them apart, such as the size.
+        unit : {"s", "ms", "µs"}
+        differences : mapping of (str, str) to str
+            How far a contestant's results were from the base's, by the key in `raced`
+            and the contestant.
+        """
+        rows = [
+            [
+                label,
+                name,
+                spread([UNITS[unit] * time for time in times]),
+                "1" if name == turns.base else spread(turns.ratios(name)),
+                differences.get((label, name), ""),
+            ]
+            for label, turns in raced.items()
+            for name, times in turns.times.items()
+        ]
+        bases = " or ".join({turns.base: None for turns in raced.values()})
+        print(f"{title}: median [min-max]\n", flush=True)
+        header = ["race", "contestant", unit, f"times as long as {bases}"]
+        print_table([*header, "difference"], rows, n_text=2)
+
+    def aim(
+        self,
+        what: str,
+        values: Sequence[float],
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        unit: str = "times",
+    ) -> None:
+        """Remember a target, which the median of `values` meets or misses."""
+        median = float(np.median(values))
+        if at_least is not None:
+            goal, met = f"at least {at_least:g}", median >= at_least
+        else:
+            assert at_most is not None
+            goal, met = f"at most {at_most:g}", median <= at_most
+        verdict = ("met" if met else "MISSED") if self.judged else "not judged"
+        self.targets.append((what, f"{spread(values)} {unit}", goal, verdict))
+
+    def conclude(self) -> int:
+        """Print targets and disagreements; return the exit status."""
+        if self.targets:
+            print_table(["race", "measured", "target", "verdict"], self.targets)
+        for line in self.disagreements:
+            print(f"DISAGREEMENT: {line}")
+        if not self.disagreements:
+            print("All results that were compared agree.")
+        return 1 if self.disagreements else 0

@@ -1,0 +1,214 @@
+"""Others who train the same network on the same windows, in the same order.
+
+Owns the ways to train that sklstm's epochs are raced against. Each way is a function
+``start(size, weights, epochs)``: it builds the network with these initial weights,
+trains it for so many epochs, and returns their losses and a function that trains the
+warm network for further ones. All cut their windows and build their network before;
+neither is timed.
+
+Libraries are imported inside the functions. PyTorch races in a process without
+TensorFlow: 2.15 and 2.21 of the two abort where both are imported, each bringing an
+LLVM of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from _contestants import (
+    LEARNING_RATE,
+    LOOP,
+    Array,
+    Size,
+    build_keras,
+    keras_windows,
+    loop_keras,
+    make_rows,
+    reset_keras,
+)
+
+PYTORCH = "PyTorch"
+KERAS_EPSILON = 1e-7  # of Keras's Adam
+ADAM_BETA_2 = 0.999  # of both libraries' Adam
+
+Started = tuple[list[float], Callable[[int], Any]]  # first losses; train further
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A way to train, and the library it takes.
+
+    Parameters
+    ----------
+    start : callable
+        ``start(size, weights, epochs)``, as above.
+    library : str
+        Name of the module.
+    """
+
+    start: Callable[[Size, list[Array], int], Started]
+    library: str = "keras"
+
+
+def cut_windows(size: Size) -> tuple[Array, Array]:
+    """Return the windows and targets of a size, for Keras and its kin."""
+    return keras_windows(*make_rows(size), size.sequence_length, size.batch_size)
+
+
+# --- Keras ------------------------------------------------------------------------
+
+
+def start_loop(
+    size: Size, weights: list[Array], epochs: int, **options: Any
+) -> Started:
+    """Train by the plain loop, with these compile options."""
+    model = build_keras(size, weights, **options)
+    train = partial(train_loop, model, cut_windows(size), size.batch_size)
+    return train(epochs), train
+
+
+def train_loop(
+    model: Any, windows: tuple[Array, Array], batch_size: int, epochs: int
+) -> list[float]:
+    """Pass over the windows with the plain loop, on a compiled model."""
+    return loop_keras(model, *windows, epochs, batch_size)
+
+
+def start_epoch_at_once(size: Size, weights: list[Array], epochs: int) -> Started:
+    """Train by the plain loop, all batches of an epoch in one TensorFlow call."""
+    return start_loop(size, weights, epochs, steps_per_execution=size.n_batches)
+
+
+def start_scikeras(size: Size, weights: list[Array], epochs: int) -> Started:
+    """Train by scikeras alone: one ``fit`` on windows, a callback resets the states.
+
+    It starts warm from the second call on, so that neither building nor tracing is in
+    its time.
+    """
+    from scikeras.wrappers import KerasRegressor
+
+    regressor = KerasRegressor(
+        model=lambda: build_keras(size, weights),
+        batch_size=size.batch_size,
+        shuffle=False,
+        callbacks=[make_resetting_callback()],
+        warm_start=True,
+        verbose=0,
+    )
+    windows = cut_windows(size)
+    regressor.fit(*windows, epochs=epochs)
+    losses = list(regressor.history_["loss"])
+    return losses, partial(train_scikeras, regressor, windows)
+
+
+def train_scikeras(regressor: Any, windows: tuple[Array, Array], epochs: int) -> None:
+    """Pass over the windows with a scikeras estimator that starts warm."""
+    regressor.fit(*windows, epochs=epochs)
+
+
+def make_resetting_callback() -> Any:
+    """Make the callback that zeroes the states after every epoch."""
+    import keras
+
+    class ResetStates(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            reset_keras(self.model)
+
+    return ResetStates()
+
+
+# --- PyTorch ----------------------------------------------------------------------
+
+
+def start_pytorch(size: Size, weights: list[Array], epochs: int) -> Started:
+    """Train by an eager PyTorch loop that carries the state, with default threads."""
+    loop = PyTorchLoop(size, weights)
+    return loop.train(epochs), loop.train
+
+
+class PyTorchLoop:
+    """The loop that people write in PyTorch, on windows cut into batches before.
+
+    Parameters
+    ----------
+    size : Size
+    weights : list of ndarray
+        Initial weights, in Keras's order.
+    """
+
+    def __init__(self, size: Size, weights: list[Array]) -> None:
+        import torch
+
+        self._lstm, self._head = build_pytorch(size, weights)
+        parameters = [*self._lstm.parameters(), *self._head.parameters()]
+        self._optimizer = torch.optim.Adam(
+            [one for one in parameters if one.requires_grad], lr=LEARNING_RATE
+        )
+        self._n_steps = 0
+        windows, targets = (torch.tensor(array) for array in cut_windows(size))
+        batches = windows.split(size.batch_size), targets.split(size.batch_size)
+        self._batches = list(zip(*batches, strict=True))
+
+    def train(self, epochs: int) -> list[float]:
+        """Pass over the batches so many times; return the epochs' losses."""
+        return [self._train_epoch() for _ in range(epochs)]
+
+    def _train_epoch(self) -> float:
+        """Pass over the batches from zero state; return the mean of their losses."""
+        from torch.nn.functional import mse_loss
+
+        state, total = None, 0.0
+        for windows, targets in self._batches:
+            outputs, state = self._lstm(windows, state)  # (B, T, U)
+            state = tuple(part.detach() for part in state)
+            loss = mse_loss(self._head(outputs[:, -1])[:, 0], targets)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._step()
+            total += loss.item()
+        return total / len(self._batches)
+
+    def _step(self) -> None:
+        """Update the weights as Keras's Adam does.
+
+        Keras adds its epsilon before it corrects the second moment, PyTorch after, so
+        that equal ones differ thirtyfold in the first step, and losses by 0.3 %.
+        """
+        self._n_steps += 1
+        correction = 1 - ADAM_BETA_2**self._n_steps
+        self._optimizer.param_groups[0]["eps"] = KERAS_EPSILON / correction**0.5
+        self._optimizer.step()
+
+
+def build_pytorch(size: Size, weights: list[Array]) -> tuple[Any, Any]:
+    """Build the layers with Keras's weights.
+
+    Gates come in the same order in both, matrices transposed. PyTorch adds two biases
+    where Keras has one: ours is the first, the second is zero and stays so, or the
+    bias would move twice as far in a step.
+    """
+    import torch
+
+    units = size.units[0]  # nn.LSTM has as many in every layer
+    lstm = torch.nn.LSTM(size.n_features, units, len(size.units), batch_first=True)
+    head = torch.nn.Linear(units, 1)
+    names = ("weight_ih", "weight_hh", "bias_ih")
+    with torch.no_grad():
+        for depth in range(len(size.units)):
+            for name, values in zip(names, weights[3 * depth :], strict=False):
+                getattr(lstm, f"{name}_l{depth}").copy_(torch.tensor(values.T))
+            getattr(lstm, f"bias_hh_l{depth}").zero_().requires_grad_(False)
+        head.weight.copy_(torch.tensor(weights[-2].T))
+        head.bias.copy_(torch.tensor(weights[-1]))
+    return lstm, head
+
+
+RIVALS = {
+    LOOP: Rival(start_loop),
+    f"{LOOP}, steps_per_execution=K": Rival(start_epoch_at_once),
+    "scikeras": Rival(start_scikeras, "scikeras"),
+    PYTORCH: Rival(start_pytorch, "torch"),
+}

@@ -1,0 +1,106 @@
+"""Race sklstm against others who do the same work, and check that answers agree.
+
+``python race.py`` runs every race, ``python race.py epoch grid`` those two, and
+``python race.py --quick`` all of them at reduced size, in about a minute, without
+holding figures against targets. What each times, and how, is in its module:
+
+=========  ==================================================  ====================
+epoch      training, by the epoch, at four sizes               _epochs, _forecasters
+grid       a search of twelve fits                             _grid
+fit        whole fits: the first and second in a process       _fits
+step       the answer to the next row                          _serving
+predict    the answers to many rows                            _serving
+scale      a fit's memory and time as rows become many         _scale
+parallel   a search in two processes                           _parallel
+memory     what a process gains with every fit                 _memory
+=========  ==================================================  ====================
+
+Contestants take turns within one run. A time is the median over the turns with the
+least and the largest, and a ratio the same of the ratios turn by turn. Exits with
+status 1 where results that should agree do not; a missed target is only reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import _epochs
+import _fits
+import _forecasters
+import _grid
+import _memory
+import _parallel
+import _scale
+import _serving
+from _measure import OPTIONAL_LIBRARIES, describe_machine, is_installed
+from _plan import Plan
+from _processes import Processes
+from _report import Report
+
+RACES: dict[str, tuple[Callable[[Report, Plan], None], ...]] = {
+    "epoch": (_epochs.race, _forecasters.race),
+    "grid": (_grid.race,),
+    "fit": (_fits.race,),
+    "step": (_serving.race_step,),
+    "predict": (_serving.race_predict,),
+    "scale": (_scale.race,),
+    "parallel": (_parallel.race,),
+    "memory": (_memory.race,),
+}
+
+
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Race sklstm against others who do the same work."
+    )
+    parser.add_argument(
+        "races",
+        nargs="*",
+        metavar="RACE",
+        help=f"which to run, all by default: {', '.join(RACES)}",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="reduced sizes: a check of about a minute"
+    )
+    parser.add_argument("--repeats", type=int, help="turns in every race")
+    options = parser.parse_args(arguments)
+    for name in options.races:
+        if name not in RACES:
+            parser.error(f"no race {name!r}; there are {', '.join(RACES)}")
+    if options.repeats is not None and options.repeats < 1:
+        parser.error(f"--repeats must be at least 1, got {options.repeats}")
+    return options
+
+
+def name_missing() -> str:
+    """Return one line on the contestants that are left out; empty if none is."""
+    missing = [name for name in OPTIONAL_LIBRARIES if not is_installed(name)]
+    if not missing:
+        return ""
+    return (
+        f"not installed, left out: {', '.join(missing)} (pip install '.[benchmarks]')"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the races that were asked for, print them, and return the exit status."""
+    options = parse_options(arguments)
+    report = Report(judged=not options.quick)
+    report.say(describe_machine())
+    with Processes(shared=options.quick) as processes:
+        plan = Plan(processes, options.quick, options.repeats)
+        for name in options.races or RACES:
+            report.say(f"## {name}")
+            for race in RACES[name]:
+                race(report, plan)
+    report.say("## Summary")
+    if name_missing():
+        report.say(name_missing())
+    return report.conclude()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
