@@ -133,6 +133,19 @@ def test_weights_a_callback_sees_are_those_of_a_shorter_fit():
     assert weight_change(recorder.weights[0], recorder.weights[-1]) > 1e-4
 
 
+def test_many_epochs_in_one_call_are_those_run_one_by_one():
+    """A callback that only looks on makes each epoch a call; nothing else may change.
+
+    Seventy epochs are more than one call takes.
+    """
+    together = fit(regressor(epochs=70))
+    apart = fit(regressor(epochs=70, callbacks=[keras.callbacks.Callback()]))
+    assert together.history_ == apart.history_
+    assert len(together.history_["loss"]) == 70
+    assert_identical_weights(together.get_weights(), apart.get_weights())
+    assert_same_state(together.get_states(), apart.get_states())
+
+
 def test_batch_hooks_are_called_for_each_batch():
     """The weights are as without the callback; the logs are the running means."""
     recorder = BatchRecorder()
