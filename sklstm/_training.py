@@ -108,7 +108,15 @@ class TrainingRun:
         self._calls_python = bool(self.metrics or self.validation)
         self._device_table = self.rows.put_table(self.table)
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
-        self._slices = _Slices(1 if self._call_batch_hooks else None)
+        self._slices = _Slices(1 if self._call_batch_hooks else None, self._first_slice)
+
+    @property
+    def _first_slice(self) -> int:
+        """Batches that take a few tenths of a second, as a guess before the first."""
+        program = self.trainer.program
+        n_windows, n_steps = self.table.shape[1], program.sequence_length or 1
+        n_weights = sum(int(np.prod(variable.shape)) for variable in program.weights)
+        return int(np.clip(4e9 / (6 * n_windows * n_steps * n_weights), 8, 2048))
 
     @property
     def states_after(self) -> LayerStates:
@@ -372,9 +380,9 @@ class _Slices:
     slices, which changes nothing in the result.
     """
 
-    def __init__(self, fixed_size: int | None):
+    def __init__(self, fixed_size: int | None, first_size: int):
         self._is_fixed = fixed_size is not None
-        self.size = fixed_size or 64
+        self.size = fixed_size or first_size
 
     def over(self, n_batches: int) -> Iterator[tuple[int, int]]:
         """The first and one past the last batch of each slice."""
