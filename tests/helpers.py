@@ -342,6 +342,7 @@ def _train_left_filled(model, windows, targets, weights, batch_size, n_empty) ->
         real = batch >= 0
         x = np.where(real[:, None, None], windows[batch], np.float32(0))
         w = np.where(real, weights[batch], 0.0) * (batch_size / real.sum())
+        model.reset_metrics()  # Keras 3.8 returns the mean over batches so far
         logs = model.train_on_batch(x, targets[batch], w, return_dict=True)
         total += logs["loss"] * real.sum()
         if k == 0:
