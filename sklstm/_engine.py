@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._geometry import EMPTY, capacity, table_capacity
-from sklstm._graphs import graph_of
+from sklstm._graphs import flat, graph_of
 from sklstm._losses import is_kerass_own, loss_key
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
@@ -100,7 +100,7 @@ class Program:
         known = {id(variable) for variable in self.weights}
         self.seeds = [v for v in self.model.variables if id(v) not in known]
         self.states = state_variables(self.model)
-        self.sequence_length = self.model.inputs[0].shape[1]
+        self.sequence_length = network.sequence_length
         self.n_outputs = self.model.outputs[0].shape[-1]
         self.trainers: dict[tuple, Trainer] = {}
         self._held: Parameters | None = None
@@ -169,7 +169,7 @@ class Program:
             rows.lengths,
             rows.put_table(table),
             _int32(len(table)),
-            *_flat(states),
+            *flat(states),
         )
         return outputs.numpy()[: len(table)], to_numpy(self._nested(after))
 
@@ -195,7 +195,7 @@ class Program:
         def body(k, outputs, *before):
             ends = table[k]  # (B,)
             x, mask = self._windows(values, ends), self._mask(lengths, ends)
-            with _lost_masks_refused():
+            with _lost_masks_refused(mask):
                 y_pred, after = self.graph(weights, x, mask, before, training=False)
             after = _where_live(ends != EMPTY, after, before)
             return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
@@ -352,7 +352,7 @@ class Trainer:
             _int32(stop),
             _int32(n_passes),
             np.float64(total),
-            *_flat(states),
+            *flat(states),
         )
         return (
             totals.numpy()[:n_passes],
@@ -383,10 +383,10 @@ class Trainer:
             at = tf.maximum(ends, 0) // stride
             x, y = program._windows(values, ends), tf.gather(targets, at)
             w, mask = tf.gather(weights, at), program._mask(lengths, ends)
-            with tf.GradientTape() as tape, _lost_masks_refused():
-                y_pred, after = graph(
-                    graph.weights(trained), x, mask, before, training=True
-                )
+            with tf.GradientTape() as tape:
+                given = graph.weights(trained)
+                with _lost_masks_refused(mask):
+                    y_pred, after = graph(given, x, mask, before, training=True)
                 # Keras leaves masked entries out of a loss's sum and of its count.
                 y_pred._keras_mask = live
                 loss = program.model.compute_loss(x, y, y_pred, w)
@@ -484,8 +484,14 @@ def _padded(array: np.ndarray, room: int, dtype=np.float32):
 
 
 @contextmanager
-def _lost_masks_refused() -> Iterator[None]:
-    """Turn Keras's warning that a layer drops the mask into an error."""
+def _lost_masks_refused(mask) -> Iterator[None]:
+    """Turn Keras's warning that a layer drops our `mask` into an error.
+
+    Without one, a mask that the user's own layers make and drop is the user's affair.
+    """
+    if mask is None:
+        yield
+        return
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*does not support mask")
         try:
@@ -521,10 +527,6 @@ def _assign(variables: Sequence, values: Sequence) -> None:
 
 def _values(variables: Sequence) -> Arrays:
     return tuple(np.array(variable.numpy()) for variable in variables)
-
-
-def _flat(states: Sequence[Sequence]) -> list:
-    return [value for layer in states for value in layer]
 
 
 def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:

@@ -34,7 +34,7 @@ class KerasGraph:
 
     def __init__(self, model: keras.Model):
         self.model = model
-        self._states = _flat(state_variables(model))
+        self._states = flat(state_variables(model))
 
     def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
         """The variables that an optimizer is to update: the model's own."""
@@ -170,5 +170,6 @@ def _is_elementwise(optimizer: keras.optimizers.Optimizer) -> bool:
     )
 
 
-def _flat(states: Sequence[Sequence]) -> list:
+def flat(states: Sequence[Sequence]) -> list:
+    """The states of all layers in one list."""
     return [value for layer in states for value in layer]

@@ -7,10 +7,10 @@ What makes it several times faster than the loop Keras traces, with the same ari
 - All gates go through one ``tanh``, by sigmoid(z) = (1 + tanh(z / 2)) / 2.
 - What does not depend on the walk is computed for all steps at once, outside of it:
   every h from c and the output gate, and the factors that the gradient of each gate is
-  made of. The loops are left with a product and a few sums, since a small operation in
-  a loop costs a microsecond whatever it computes.
+  made of. The loops are left with a product and a few sums.
 - The loops write where they read: gates over the projection that they came from,
-  gradients over their factors. Clearing new arrays took a tenth of a large batch.
+  gradients over their factors, so that no new arrays need to be cleared. With the point
+  above that took a quarter off a batch of 64 lanes, 60 steps and two layers of 128.
 
 A layer's weights come as one *block* of shape (F + U + 1, 4U), kernel, recurrent kernel
 and bias one below the other, so that their gradient is one product.

@@ -133,6 +133,11 @@ class UserNetwork:
         """Number of lanes of a stateful network; None for a stateless one."""
         return dict(self.meta)["batch_size"]
 
+    @property
+    def sequence_length(self) -> int:
+        """Steps in a window, which the model itself may leave open."""
+        return dict(self.meta)["sequence_length"]
+
     def at_batch_size(self, batch_size: int) -> UserNetwork:
         """The same network with another number of lanes; a stateless one has none."""
         if self.batch_size is None:

@@ -10,15 +10,15 @@ import os
 from pathlib import Path
 
 VARIABLE = "SKLSTM_CACHE"  # environment variable that names the folder
-LARGEST = 512 * 2**20  # bytes; a program takes a third to one megabyte
+LARGEST = 512 * 2**20  # bytes; a program of 32 units takes 0.4 MB
 _PROGRAMS = "xla_compile_cache__*"
 
 
 def tensorflow_flags() -> str:
     """Flags for TensorFlow that make it keep programs; none where no folder is named.
 
-    The folder is made if it is not there, and its oldest programs are removed until it
-    is half as large as it may be.
+    The folder is made if it is not there. Where it has grown too large, its oldest
+    programs are removed until it is half as large as it may be.
 
     Raises
     ------

@@ -114,7 +114,7 @@ class TrainingRun:
     def _first_slice(self) -> int:
         """Batches that take a few tenths of a second, as a guess before the first."""
         program = self.trainer.program
-        n_windows, n_steps = self.table.shape[1], program.sequence_length or 1
+        n_windows, n_steps = self.table.shape[1], program.sequence_length
         n_weights = sum(int(np.prod(variable.shape)) for variable in program.weights)
         return int(np.clip(4e9 / (6 * n_windows * n_steps * n_weights), 8, 2048))
 
@@ -248,7 +248,7 @@ class TrainingRun:
             self.table = self.shuffled(epoch)
             self._device_table = self.rows.put_table(self.table)
         hooks.on_epoch_begin(epoch)
-        logs = self._run_epoch(self.table, epoch, hooks, bar)
+        logs = self._run_epoch(epoch, hooks, bar)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
         self._before_epoch = None
@@ -259,8 +259,9 @@ class TrainingRun:
         self._keep_progress(epoch + 1)
         return logs
 
-    def _run_epoch(self, table: np.ndarray, epoch: int, hooks, bar) -> dict[str, float]:
-        """One pass over the batches in order, from the starting state."""
+    def _run_epoch(self, epoch: int, hooks, bar) -> dict[str, float]:
+        """One pass over the batches of the table, from the starting state."""
+        table = self.table
         states, total, n_seen, logs = self._start_states, 0.0, 0, {}
         parts, made = [], []
         if self.metrics:

@@ -32,6 +32,7 @@ from helpers import (
     assert_identical_weights,
     assert_same_state,
     make_rows,
+    run,
     weight_change,
 )
 from sklearn.model_selection import TimeSeriesSplit, cross_validate
@@ -286,6 +287,33 @@ def test_loky_workers_fit_the_same_bits(alone):
         assert_equal_estimators(estimator, alone[k])
     for one, two in zip(folds(n_jobs=1), folds(n_jobs=2), strict=True):
         assert_equal_estimators(one, two)
+
+
+IN_ONE_AND_IN_TWO = """
+import numpy as np
+from sklearn.model_selection import TimeSeriesSplit, cross_validate
+from sklstm import StatefulLSTMRegressor
+
+X = np.random.default_rng(0).normal(size=(700, 8))
+model = StatefulLSTMRegressor(64, sequence_length=30, batch_size=32, random_state=0)
+model.set_params(epochs=1)
+one, two = (
+    cross_validate(
+        model, X, X[:, 0], cv=TimeSeriesSplit(2), n_jobs=n, return_estimator=True
+    )["estimator"]
+    for n in (1, 2)
+)
+for a, b in zip(one, two):
+    for u, v in zip(a.get_weights(), b.get_weights()):
+        np.testing.assert_array_equal(u, v)
+"""
+
+
+@pytest.mark.slow
+def test_as_many_threads_in_the_workers_fit_the_same_bits():
+    """Where products are so large that the order of their sums depends on threads."""
+    done = run(IN_ONE_AND_IN_TWO, TF_NUM_INTRAOP_THREADS="1")
+    assert done.returncode == 0, done.stderr
 
 
 # --------------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import importlib
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers import run
 
 import sklstm
 
@@ -21,23 +20,6 @@ PACKAGE = Path(sklstm.__file__).parent
 # --------------------------------------------------------------------------------------
 # Processes that import
 # --------------------------------------------------------------------------------------
-
-#: What users steer TensorFlow and Keras by: absent unless a test sets it.
-STEERING = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_MAX_VLOG_LEVEL", "KERAS_BACKEND")
-
-
-def run(code: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run code in a fresh process that can import this package."""
-    environment = {k: v for k, v in os.environ.items() if k not in STEERING}
-    environment |= {"PYTHONPATH": str(PACKAGE.parent), **variables}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-
 
 IMPORT = """
 import os

@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 from helpers import (
     ROUNDING,
+    TRAINING,
     NaiveLSTM,
     assert_close,
     assert_identical_weights,
@@ -153,8 +154,8 @@ class Trained(NamedTuple):
 
 @functools.cache
 def _trained(spec: Spec) -> Trained:
-    X = make_rows(spec.n_rows, spec.n_features, seed=1)
-    y = make_target(spec, spec.n_rows, seed=1)
+    X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+    y = make_target(spec, spec.n_rows, TRAINING)
     return Trained(make_estimator(spec).fit(X, y), X, y)
 
 
@@ -755,8 +756,8 @@ def dropout_digests() -> list[str]:
     """Fit networks with dropout and shuffling; return digests of their weights."""
     digests = []
     for spec in DROPOUT:
-        X = make_rows(spec.n_rows, spec.n_features, seed=1)
-        y = make_target(spec, spec.n_rows, seed=1)
+        X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+        y = make_target(spec, spec.n_rows, TRAINING)
         estimator = make_estimator(
             spec, dropout=0.4, shuffle=not spec.stateful, epochs=3, random_state=5
         ).fit(X, y)
@@ -791,8 +792,8 @@ def test_the_same_random_state_gives_the_same_bits_in_another_process():
 @pytest.mark.parametrize("spec", DROPOUT, ids=str)
 def test_another_random_state_gives_other_weights(spec):
     """Initial weights and, from equal weights, dropout masks depend on the seed."""
-    X = make_rows(spec.n_rows, spec.n_features, seed=1)
-    y = make_target(spec, spec.n_rows, seed=1)
+    X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+    y = make_target(spec, spec.n_rows, TRAINING)
     one, two = (
         make_estimator(spec, dropout=0.4, random_state=r).fit(X, y) for r in (1, 2)
     )
@@ -803,8 +804,8 @@ def test_another_random_state_gives_other_weights(spec):
 @pytest.mark.parametrize("spec", DROPOUT[1:2], ids=str)
 def test_dropout_acts_in_training_only(spec):
     """It changes what is learnt; predictions draw nothing."""
-    X = make_rows(spec.n_rows, spec.n_features, seed=1)
-    y = make_target(spec, spec.n_rows, seed=1)
+    X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+    y = make_target(spec, spec.n_rows, TRAINING)
     dry, wet = (make_estimator(spec, dropout=p).fit(X, y) for p in (0.0, 0.4))
     assert_identical_weights(dry.initial_weights_, wet.initial_weights_)
     assert weight_change(dry.get_weights(), wet.get_weights()) > 1e-4
@@ -816,8 +817,8 @@ def test_dropout_acts_in_training_only(spec):
 def test_shuffling_is_of_windows_and_only_where_nothing_is_carried():
     """In one batch of all windows order is nothing; in three batches it is not."""
     spec = Spec(12, 2, 1, stateful=False)
-    X = make_rows(13, 1, seed=1)  # 12 windows
-    y = make_target(spec, 13, seed=1)
+    X = make_rows(13, 1, TRAINING)  # 12 windows
+    y = make_target(spec, 13, TRAINING)
     together, apart = (
         [
             make_estimator(spec, batch_size=b, shuffle=s, epochs=2).fit(X, y)

@@ -34,6 +34,7 @@ y = X[:, 0] - 0.5 * X[:, 1] + 0.1 * make_rows(N + N_NEW, 1, seed=2)[:, 0]
 LABELS = np.array(["high", "low", "mid"])[np.digitize(y, [-0.5, 0.5])]
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
 layers = keras.layers
+MASK_IS_LOST = pytest.mark.filterwarnings("ignore:Layer .* does not support mask")
 
 
 def regressor(model: Callable | None, **parameters: Any) -> StatefulLSTMRegressor:
@@ -162,6 +163,26 @@ def frozen(meta):
     )
 
 
+def open_length(meta):
+    """An input that leaves the number of steps in a window open."""
+    inputs = keras.Input(batch_shape=(meta["batch_size"], None, meta["n_features_in_"]))
+    hidden = layers.LSTM(2, stateful=meta["stateful"])(inputs)
+    return keras.Model(inputs, layers.Dense(meta["n_outputs_"])(hidden))
+
+
+def own_mask(meta):
+    """Makes a mask of its own, which the convolution loses: the user's own affair."""
+    return keras.Sequential(
+        [
+            start(meta),
+            layers.Masking(float(X[3, 0])),
+            layers.Conv1D(3, 2, padding="causal"),
+            layers.LSTM(2, stateful=meta["stateful"]),
+            layers.Dense(meta["n_outputs_"]),
+        ]
+    )
+
+
 def loop(build, estimator, **options):
     """Run Keras's loop from the weights that the estimator started from."""
     settings = {
@@ -196,6 +217,8 @@ def loop(build, estimator, **options):
         (mixed, True),
         (normalised, True),
         (frozen, True),
+        (open_length, True),
+        pytest.param(own_mask, True, marks=MASK_IS_LOST),
         (bidirectional, False),
         (two_lstms, False),
     ],

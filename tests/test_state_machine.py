@@ -30,6 +30,7 @@ import numpy as np
 import pytest
 from helpers import (
     ROUNDING,
+    TRAINING,
     NaiveLSTM,
     assert_close,
     assert_identical_weights,
@@ -52,7 +53,6 @@ from hypothesis.stateful import (
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
-TRAINING = 2**20  # seeds from here on: the rows of a fit, seen again, are replayed
 TOO_CLOSE = 1e-4  # outputs whose largest two differ by less may decode either way
 
 
