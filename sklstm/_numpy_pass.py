@@ -89,35 +89,37 @@ class NumpyPass:
         W, _, b = self.layers[0]
         z = windows.rows @ W + b  # (n_rows, 4U): each row once, whatever T is
         steps = np.arange(1 - self.sequence_length, 1)
-        outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
-        for k, ends in enumerate(table):
-            lanes = slice(None) if ends.min() != EMPTY else np.flatnonzero(ends + 1)
-            at = np.maximum(ends[lanes, np.newaxis] + steps, 0)  # (L, T)
-            live = None if lengths is None else steps > -lengths[k, lanes, np.newaxis]
-            h = self._stack(z[at], live, lanes, states)  # (L, U)
-            outputs[k, lanes] = self.activation(h @ self.head + self.head_bias)
-        return outputs
+        hs = np.zeros((*table.shape, len(self.head)), np.float32)
+        at = np.maximum(table[..., np.newaxis] + steps, 0)  # (K, B, T)
+        live = None if lengths is None else steps > -lengths[..., np.newaxis]
+        filled = (table != EMPTY).all(axis=1)
+        for k in range(len(table)):
+            lanes = slice(None) if filled[k] else np.flatnonzero(table[k] != EMPTY)
+            is_live = None if live is None else live[k, lanes]
+            hs[k, lanes] = self._stack(z[at[k, lanes]], is_live, lanes, states)
+        return self.activation(hs @ self.head + self.head_bias)
 
-    def _stack(self, hs, live, lanes, states) -> np.ndarray:
+    def _stack(self, z, live, lanes, states) -> np.ndarray:
         """The last layer's h, from the first one's gate inputs of shape (L, T, 4U)."""
+        hs: list[np.ndarray] = []
         for k, (W, R, b) in enumerate(self.layers):
-            z = hs @ W + b if k else hs
+            if k:
+                z = np.stack(hs, axis=1) @ W + b
             if states is None:
                 h = c = np.zeros((len(z), len(R)), np.float32)
             else:
                 h, c = states[k][0][lanes], states[k][1][lanes]
-            h, c, hs = _run_layer(z, h, c, R, live)
+            hs, c = _run_layer(z, h, c, R, live)
             if states is not None:
-                states[k][0][lanes], states[k][1][lanes] = h, c
-        return h
+                states[k][0][lanes], states[k][1][lanes] = hs[-1], c
+        return hs[-1]
 
 
 def _run_layer(z, h, c, R, live):
-    """The last h and c, of shape (L, U), and every h, of shape (L, T, U)."""
-    n_lanes, n_steps, _ = z.shape
+    """Every h, and the last c, of shape (L, U)."""
     units = len(R)
-    hs = np.empty((n_lanes, n_steps, units), np.float32)
-    for t in range(n_steps):
+    hs = []
+    for t in range(z.shape[1]):
         a = np.tanh(z[:, t] + h @ R)  # (L, 4U): gates i, f, g, o
         s = 0.5 * a + 0.5
         c_t = s[:, units : 2 * units] * c + s[:, :units] * a[:, 2 * units : 3 * units]
@@ -127,8 +129,8 @@ def _run_layer(z, h, c, R, live):
         else:
             h = np.where(live[:, t, np.newaxis], h_t, h)
             c = np.where(live[:, t, np.newaxis], c_t, c)
-        hs[:, t] = h
-    return h, c, hs
+        hs.append(h)
+    return hs, c
 
 
 def _halved(units: int, kernel, recurrent_kernel, bias):
@@ -140,5 +142,5 @@ def _halved(units: int, kernel, recurrent_kernel, bias):
 _ACTIVATIONS = {
     "linear": lambda z: z,
     "sigmoid": expit,
-    "softmax": functools.partial(softmax, axis=1),
+    "softmax": functools.partial(softmax, axis=-1),
 }
