@@ -89,15 +89,16 @@ class NumpyPass:
         W, _, b = self.layers[0]
         z = windows.rows @ W + b  # (n_rows, 4U): each row once, whatever T is
         steps = np.arange(1 - self.sequence_length, 1)
-        hs = np.zeros((*table.shape, len(self.head)), np.float32)
+        outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
         at = np.maximum(table[..., np.newaxis] + steps, 0)  # (K, B, T)
         live = None if lengths is None else steps > -lengths[..., np.newaxis]
         filled = (table != EMPTY).all(axis=1)
         for k in range(len(table)):
             lanes = slice(None) if filled[k] else np.flatnonzero(table[k] != EMPTY)
             is_live = None if live is None else live[k, lanes]
-            hs[k, lanes] = self._stack(z[at[k, lanes]], is_live, lanes, states)
-        return self.activation(hs @ self.head + self.head_bias)
+            h = self._stack(z[at[k, lanes]], is_live, lanes, states)  # (L, U)
+            outputs[k, lanes] = self.activation(h @ self.head + self.head_bias)
+        return outputs
 
     def _stack(self, z, live, lanes, states) -> np.ndarray:
         """The last layer's h, from the first one's gate inputs of shape (L, T, 4U)."""
@@ -142,5 +143,5 @@ def _halved(units: int, kernel, recurrent_kernel, bias):
 _ACTIVATIONS = {
     "linear": lambda z: z,
     "sigmoid": expit,
-    "softmax": functools.partial(softmax, axis=-1),
+    "softmax": functools.partial(softmax, axis=1),
 }
