@@ -1,7 +1,7 @@
 """Race ``fit``: what a whole fit costs, the first and the second in a process.
 
-Two tables. The first is of a small estimator alone, making it included; nothing that an
-``import`` does is timed:
+Three tables. The first is of a small estimator alone, making it included; nothing that
+an ``import`` does is timed:
 
 - *first*: the first fit of a process, which compiles;
 - *first, kept programs*: the same in a process that finds on disk what another one
@@ -12,6 +12,9 @@ The second is of fits of ten epochs at all sizes, from rows to trained model, be
 Keras loop's: the first fit in a process of its own, and a second one of the same shape.
 sklstm's fit includes a pass over the training rows that leaves the state at their end;
 the loop's has no such pass.
+
+The third is of the hardest case for compiling: a huge network, two epochs, and never
+again. It is raced against the same program uncompiled, as TensorFlow runs its graph.
 """
 
 from __future__ import annotations
@@ -45,6 +48,9 @@ QUICK_EPOCHS = 2
 CACHE_VARIABLE = "SKLSTM_CACHE"  # names the folder of programs kept on disk
 FIRST, KEPT, SECOND = "first", "first, kept programs", "second"
 TARGETS = {FIRST: 0.8, KEPT: 0.3, SECOND: 0.05}  # seconds, at most
+HUGE = Size(32, 50, 16, (512, 512), 8)
+HUGE_EPOCHS = 2
+UNCOMPILED = "uncompiled"
 SMALL_TURNS = 5
 TURNS = 3
 
@@ -59,9 +65,10 @@ class Fits:
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Time the small fits, then the whole fits of all sizes."""
+    """Time the small fits, the whole fits of all sizes, then the huge ones."""
     race_small_fits(report, plan)
     race_whole_fits(report, plan)
+    race_huge_fits(report, plan)
 
 
 # --- the small estimator ----------------------------------------------------------
@@ -154,6 +161,35 @@ def race_whole_fits_at(size: Size, epochs: int, plan: Plan) -> dict[str, list[Fi
     return take_turns({OURS: run_ours, LOOP: run_loop}, plan.turns(TURNS))
 
 
+# --- a huge network ---------------------------------------------------------------
+
+
+def race_huge_fits(report: Report, plan: Plan) -> None:
+    """Time the first fit of a huge network, compiled and not; of a small if quick."""
+    size = SIZES[1] if plan.quick else HUGE
+    label = f"{size}, {HUGE_EPOCHS} epochs"
+    note(f"compiled or not at {label}")
+    fits = take_turns(
+        {
+            name: partial(in_fresh_process, fit_once, size, HUGE_EPOCHS, is_compiled)
+            for name, is_compiled in ((OURS, True), (UNCOMPILED, False))
+        },
+        plan.turns(TURNS),
+    )
+    times = {name: [fit.seconds[0] for fit in found] for name, found in fits.items()}
+    losses = {name: found[0].losses[0] for name, found in fits.items()}
+    text = report.check(
+        "losses of huge fits", relative_difference(losses[UNCOMPILED], losses[OURS])
+    )
+    turns = {label: Turns(times)}
+    report.turns("First fit, compiled or not", turns, "s", {(label, UNCOMPILED): text})
+    report.aim(
+        f"fit: {UNCOMPILED} / compiled, {label}",
+        turns[label].ratios(UNCOMPILED),
+        at_least=1.0,
+    )
+
+
 # --- in the contestants' processes ------------------------------------------------
 
 
@@ -172,6 +208,23 @@ def fit_ours(size: Size, epochs: int, folder: str | None = None) -> Fits:
     times = seconds(make_and_fit), seconds(make_and_fit)
     first, second = (one.history_["loss"] for one in fitted)
     return Fits(times, (first, second), fitted[0].initial_weights_)
+
+
+def fit_once(size: Size, epochs: int, is_compiled: bool) -> Fits:
+    """Fit sklstm for the first time in a process, its passes compiled or not."""
+    import_contestants()
+    from sklstm import _engine
+
+    by_shape = _engine._ByShape
+    if not is_compiled:
+        _engine._ByShape = lambda function, jit_compile, autograph: by_shape(
+            function, False, autograph
+        )
+    X, y = make_rows(size)
+    model = make_sklstm(size, epochs)
+    taken = seconds(partial(model.fit, X, y))
+    losses = model.history_["loss"]
+    return Fits((taken, float("nan")), (losses, losses))
 
 
 def fit_loop(size: Size, epochs: int, weights: list[Array]) -> Fits:
