@@ -37,6 +37,7 @@ from sklstm._validation import (
     check_enough_rows,
     check_enough_windows,
     check_fraction,
+    check_numbers,
     check_positive_int,
     check_units,
     check_verbose,
@@ -131,7 +132,7 @@ class BaseStatefulLSTM(StatefulPredictor):
                 learning_rate=learning_rate_of(recipe.optimizer),
                 checkpoint=checkpoint,
                 seed=seed,
-                epochs=self.epochs,
+                epochs=int(self.epochs),
                 callbacks=self._instantiate_callbacks(),
                 validation=examples.held_out(plan),
                 verbose=int(self.verbose),
@@ -183,7 +184,7 @@ class BaseStatefulLSTM(StatefulPredictor):
             state = rows.before
             if len(rows.X):
                 _, state = self._walk_from(state, rows.X)
-            self.state_, self._waiting = state, (rows, state)
+            self.state_, self._waiting = state, (rows.copy(), state)
         return self
 
     def _train_whole_batches(self, rows: Untrained) -> Untrained:
@@ -306,7 +307,13 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _encode(self, recipe: Recipe, target, X, y, sample_weight):
         """Network targets of shape (n, n_outputs) and weights of shape (n,)."""
+        check_numbers("sample_weight", sample_weight)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float32, copy=True)
+        if not np.isfinite(weights).all():  # one number for all is not checked there
+            raise ValueError(
+                f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
+                " each row, or None for equal ones."
+            )
         weights = np.asarray(self._weigh_rows(y, weights), np.float32)
         return target.encode(y, recipe.n_outputs, recipe.loss), weights
 

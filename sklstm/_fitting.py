@@ -257,6 +257,12 @@ class Untrained:
             self.before,
         )
 
+    def copy(self) -> Untrained:
+        """These rows in arrays of their own, which no caller fills anew."""
+        return Untrained(
+            self.X.copy(), self.targets.copy(), self.weights.copy(), self.before
+        )
+
     def since(self, n: int, before: RecurrentState) -> Untrained:
         """The rows after the first `n`, which left the state `before`."""
         return Untrained(self.X[n:], self.targets[n:], self.weights[n:], before)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from sklstm._validation import check_numbers
+
 
 def closed_loop(
     step: Callable[[np.ndarray], Any],
     prediction: Any,
-    feedback: Callable[[Any, int], Any],
+    feedback: Callable[[Any, int], Any] | None,
     n_steps: int,
     n_features: int,
 ) -> list:
@@ -24,10 +26,17 @@ def closed_loop(
         state.
     prediction : object
         The prediction that becomes the first row.
-    feedback : callable
+    feedback : callable or None
         ``feedback(prediction, k)`` is the k-th row fed, of shape (n_features,), or a
-        frame of one row.
+        frame of one row. None feeds the prediction itself.
     """
+    if feedback is None:
+        feedback = _feed_prediction
+    if not callable(feedback):
+        raise TypeError(
+            "feedback must be a function of (prediction, k) that returns the next row,"
+            f" got {feedback!r} of type {type(feedback).__name__}."
+        )
     predictions = []
     for k in range(n_steps):
         prediction = step(_checked_row(feedback(prediction, k), k, n_features))
@@ -35,8 +44,7 @@ def closed_loop(
     return predictions
 
 
-def feed_prediction(prediction: Any, k: int) -> np.ndarray:
-    """The prediction itself as the next row."""
+def _feed_prediction(prediction: Any, k: int) -> np.ndarray:
     return np.atleast_1d(prediction)
 
 
@@ -50,6 +58,7 @@ def refuse_to_guess_rows(problem: str, n_features: int) -> None:
 
 def _checked_row(row: Any, k: int, n_features: int) -> Any:
     """What `feedback` returned as a table of one row."""
+    check_numbers(f"the row fed back for step {k}", row)
     is_frame = hasattr(row, "iloc") and row.ndim == 2  # its columns check themselves
     row = row if is_frame else np.asarray(row)
     shape = row.shape

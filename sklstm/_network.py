@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -264,16 +265,22 @@ def _without_names(config: Any, numbered: dict[str, str]) -> Any:
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's and NumPy's global generators for a while, then put them back.
 
-    Keras draws the seeds of its initialisers from Python's.
+    Keras draws the seeds of its initialisers from Python's. Threads take turns, or one
+    would take another's seed for the user's state and put that back.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+    with _GENERATORS:
+        python_state = random.getstate()
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+_GENERATORS = threading.RLock()  # a user's function may build one model inside another
 
 
 def _glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:

@@ -112,9 +112,12 @@ class RoutedParameters(BaseWrapper):
         """Optimizer, loss and metrics as Keras objects, routed parameters applied."""
         parameters = self.get_params()
         if isinstance(self.optimizer, str):
-            # else scikeras makes an optimizer to learn its class: 5 ms of every fit
-            known = _optimizer_classes().get(self.optimizer.lower())
-            parameters["optimizer"] = known or self.optimizer
+            kind = _optimizer_classes().get(self.optimizer.lower())
+            if kind is not None:
+                # else scikeras makes an optimizer to learn its class: 5 ms of every fit
+                parameters["optimizer"] = kind
+                # else Keras counts them, and TensorFlow keeps 35 kB for each new name
+                parameters.setdefault("optimizer__name", self.optimizer.lower())
         arguments = BaseWrapper._get_compile_kwargs(
             SimpleNamespace(
                 get_params=lambda: parameters, _compile_kwargs=self._compile_kwargs

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklstm import persistence
 from sklstm._engine import Parameters
 from sklstm._fitting import Recipe, TrainingRows, step_one, walk
-from sklstm._forecasting import closed_loop, feed_prediction, refuse_to_guess_rows
+from sklstm._forecasting import closed_loop, refuse_to_guess_rows
 from sklstm._geometry import EMPTY, lay_in_lanes
 from sklstm._inputs import InputChecks
 from sklstm._network import state_variables
@@ -136,7 +136,6 @@ class StatefulPredictor(InputChecks):
             return self._decode(outputs)[0]
 
         last = first[0] if first else self._last_prediction()
-        feedback = feedback or feed_prediction
         return np.array(
             first + closed_loop(step, last, feedback, n_left, self.n_features_in_)
         )

@@ -14,7 +14,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklstm._validation import check_positive_int
+from sklstm._validation import (
+    check_nothing_masked,
+    check_numbers,
+    check_positive_int,
+)
 from sklstm._windows import digest
 
 __all__ = ["SlidingWindow", "frame_series"]
@@ -181,6 +185,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
     def _check_rows(self, X: Any, reset: bool) -> np.ndarray:
         """X as a finite floating array of shape (n_rows, n_features)."""
+        check_numbers("X", X)
         rows = validate_data(
             self,
             X,
@@ -355,8 +360,11 @@ def _is_pandas(values: Any) -> bool:
 
 def _as_table(series: Any) -> Any:
     """The series as an array or a DataFrame of shape (n_rows, n_features)."""
+    check_nothing_masked("series", series)
     if not _is_pandas(series):
         series = np.asarray(series)
+    if series.ndim == 2 and not series.shape[1]:
+        raise ValueError(f"series has no columns, shape {series.shape}.")
     if series.ndim not in (1, 2):
         raise ValueError(
             f"series has {series.ndim} dimensions, shape {series.shape}: expected "

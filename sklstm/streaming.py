@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseStatefulLSTM
-from sklstm._forecasting import closed_loop, feed_prediction, refuse_to_guess_rows
+from sklstm._forecasting import closed_loop, refuse_to_guess_rows
 from sklstm._inputs import n_dimensions
 from sklstm._state import RecurrentState
 from sklstm._validation import check_positive_int
@@ -211,7 +211,7 @@ class Stream:
         steps = closed_loop(
             lambda row: walker.step(self._named(row))[0],
             last,
-            feedback or feed_prediction,
+            feedback,
             n_left,
             n_features,
         )

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,11 @@ assert not ours, ours
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(
+    version("tensorflow").startswith("2.18."),
+    reason="TensorFlow 2.18 announces XLA when it first compiles",
+    strict=True,
+)
 def test_using_an_estimator_is_quiet():
     """Neither TensorFlow's start nor its first compilation shows; others' lines do."""
     done = run(USE)
@@ -170,12 +176,12 @@ def test_unknown_names():
 #: that the layer below is needed; lines are in order, each imports only from above it.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "_forecasting": set(),
     "_geometry": set(),
     "_state": set(),
     "_program_cache": set(),
     "_tensorflow": {"_program_cache"},
     "_validation": set(),
+    "_forecasting": {"_validation"},
     "_kernel": {"_tensorflow"},
     "_losses": {"_tensorflow"},
     "_network": {"_tensorflow"},

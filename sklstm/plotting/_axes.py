@@ -73,7 +73,7 @@ def draw_image(ax, values: np.ndarray, label: str, imshow_kw: dict[str, Any]):
     they are averaged: leaving columns out would show patterns that are not there.
     """
     has_room = values.shape[1] <= ax.get_window_extent().width
-    default = {"aspect": "auto", "interpolation": "nearest" if has_room else "auto"}
+    default = {"aspect": "auto"} | ({"interpolation": "nearest"} if has_room else {})
     image = ax.imshow(values, **{**default, **imshow_kw})
     return image, ax.figure.colorbar(image, ax=ax, label=label, pad=0.02)
 
