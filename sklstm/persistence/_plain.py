@@ -164,7 +164,7 @@ def decode_array(dtype: str, values: list) -> np.ndarray:
     kinds = _KINDS.get(kind, _SCALARS)
     if any(type(scalar) not in kinds for scalar in scalars):
         raise TypeError
-    array = np.array(scalars).astype(dtype)
+    array = np.array(scalars, object if kind == "O" else None).astype(dtype)
     if encode_array(array)["array"][1] != values:
         raise ValueError  # cut off, or out of range
     return array
