@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from sklstm._checkpoint import Checkpoint
-from sklstm._engine import Parameters, learning_rate_of
+from sklstm._device import Parameters
 from sklstm._fitting import (
     Examples,
     Recipe,
@@ -32,6 +32,7 @@ from sklstm._geometry import FitPlan, lay_in_lanes
 from sklstm._network import StackedLSTM
 from sklstm._state import RecurrentState
 from sklstm._stateful import StatefulPredictor
+from sklstm._trainer import learning_rate_of
 from sklstm._validation import (
     check_bool,
     check_enough_rows,

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from sklstm._checkpoint import Checkpoint
-from sklstm._engine import POOL, Parameters, learning_rate_of
+from sklstm._device import Parameters
+from sklstm._engine import POOL
 from sklstm._geometry import FitPlan
 from sklstm._losses import pack_loss, unpack_loss
 from sklstm._network import StackedLSTM, UserNetwork, sharing_key
 from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
 from sklstm._tensorflow import keras
+from sklstm._trainer import learning_rate_of, trainer_of
 from sklstm._training import TrainingRun, Validation
 from sklstm._walking import STATELESS_LANES, advance, advance_one
 from sklstm._windows import Windows, digest
@@ -125,7 +127,7 @@ def train(
     windows = examples.windows
     with POOL.borrow(recipe.network) as program:
         rows = program.put_rows(windows, examples.targets, examples.weights)
-        trainer = program.trainer(recipe.loss, recipe.optimizer)
+        trainer = trainer_of(program, recipe.loss, recipe.optimizer)
         trainer.start(initial, recipe.metrics, learning_rate)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)

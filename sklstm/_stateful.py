@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm import persistence
-from sklstm._engine import Parameters
+from sklstm._device import Parameters
 from sklstm._fitting import Recipe, TrainingRows, step_one, walk
 from sklstm._forecasting import closed_loop, refuse_to_guess_rows
 from sklstm._geometry import EMPTY, lay_in_lanes

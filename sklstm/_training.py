@@ -18,17 +18,10 @@ from typing import NoReturn
 import numpy as np
 
 from sklstm._checkpoint import Checkpoint, Progress, recall, remind
-from sklstm._engine import (
-    MOST_PASSES,
-    LayerStates,
-    Parameters,
-    Rows,
-    Trainer,
-    to_device,
-    to_numpy,
-)
+from sklstm._device import LayerStates, Parameters, Rows, to_device, to_numpy
 from sklstm._geometry import EMPTY, read_from_lanes
 from sklstm._tensorflow import keras, tf
+from sklstm._trainer import MOST_PASSES, Trainer
 
 with warnings.catch_warnings():  # in a notebook without widgets the bar is text
     warnings.simplefilter("ignore")

@@ -213,12 +213,12 @@ def fit_ours(size: Size, epochs: int, folder: str | None = None) -> Fits:
 def fit_once(size: Size, epochs: int, is_compiled: bool) -> Fits:
     """Fit sklstm for the first time in a process, its passes compiled or not."""
     import_contestants()
-    from sklstm import _engine
+    from sklstm._device import ByShape
 
-    by_shape = _engine._ByShape
     if not is_compiled:
-        _engine._ByShape = lambda function, jit_compile, autograph: by_shape(
-            function, False, autograph
+        make = ByShape.__init__
+        ByShape.__init__ = lambda self, function, jit_compile, autograph: make(
+            self, function, False, autograph
         )
     X, y = make_rows(size)
     model = make_sklstm(size, epochs)

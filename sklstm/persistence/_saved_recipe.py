@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from sklstm._archive import PersistenceError, shortly
-from sklstm._engine import POOL, Parameters
+from sklstm._device import Parameters
+from sklstm._engine import POOL
 from sklstm._fitting import Recipe, compiled_choices, user_network
 from sklstm._network import StackedLSTM, UserNetwork
 from sklstm._targets import ClassTarget, ContinuousTarget
 from sklstm._tensorflow import keras
+from sklstm._trainer import trainer_of
 from sklstm.persistence._checked import (
     Fields,
     Store,
@@ -268,7 +270,7 @@ class SavedRecipe:
             seeds = [(tuple(variable.shape), "iu") for variable in program.seeds]
             slots = []
             if self._store.shapes("slots"):
-                trainer = program.trainer(recipe.loss, recipe.optimizer)
+                trainer = trainer_of(program, recipe.loss, recipe.optimizer)
                 slots = [_like(variable) for variable in trainer.optimizer.variables]
         return Parameters(
             tuple(self._store.take_all("weights", weights)),

@@ -1,0 +1,209 @@
+"""The compiled training pass of a program, and the optimizer whose slots it updates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from sklstm._device import (
+    ByShape,
+    LayerStates,
+    Parameters,
+    Rows,
+    assign,
+    int32,
+    values_of,
+)
+from sklstm._engine import Program, lost_masks_refused, where_live
+from sklstm._geometry import EMPTY
+from sklstm._graphs import flat
+from sklstm._losses import is_kerass_own, loss_key
+from sklstm._tensorflow import keras, tf
+
+MOST_PASSES = 64  # in one call of a training program
+
+
+def trainer_of(
+    program: Program, loss: Any, optimizer: keras.optimizers.Optimizer
+) -> Trainer:
+    """The program's training pass for this loss and optimizer, its rate aside."""
+    key = (loss_key(loss), _optimizer_key(optimizer))
+    if key not in program.trainers:
+        program.trainers[key] = Trainer(program, loss, optimizer)
+    return program.trainers[key]
+
+
+class Trainer:
+    """The compiled training pass of a program for one loss and one optimizer."""
+
+    def __init__(self, program: Program, loss, optimizer):
+        self.program = program
+        self.loss = loss
+        self.optimizer = type(optimizer).from_config(optimizer.get_config())
+        self.trained = program.graph.trained_variables(self.optimizer)
+        self.optimizer.build(self.trained)
+        self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
+        autograph = program.autograph or not is_kerass_own(loss)
+        self._compiled_train = ByShape(self._train_pass, True, autograph)
+
+    def start(
+        self, parameters: Parameters, metrics, learning_rate: float | None
+    ) -> None:
+        """Make the program's model ready to train on from `parameters`.
+
+        Slots of another optimizer are not taken over. Where `learning_rate` is None,
+        it is the one among the slots.
+        """
+        program = self.program
+        program.load(parameters)
+        program.release()
+        shapes = [slot.shape for slot in parameters.slots]
+        is_ours = shapes == [slot.shape for slot in self._fresh_slots]
+        assign(
+            self.optimizer.variables, parameters.slots if is_ours else self._fresh_slots
+        )
+        if learning_rate is not None:
+            self.optimizer.learning_rate = learning_rate
+        if metrics or program.compiled_by is not self:  # 2 ms of every fit
+            program.model.compile(
+                optimizer=self.optimizer,
+                loss=self.loss,
+                metrics=metrics,
+                jit_compile=False,
+            )
+            program.compiled_by = None if metrics else self
+        program.model.stop_training = False
+
+    def read(self) -> Parameters:
+        """The parameters as they stand, copied out."""
+        return Parameters(
+            values_of(self.program.weights),
+            values_of(self.program.seeds),
+            values_of(self.optimizer.variables),
+        )
+
+    def write(self, parameters: Parameters) -> None:
+        """Put `parameters` back, the optimizer's variables among them."""
+        assign(self.program.weights, parameters.weights)
+        assign(self.program.seeds, parameters.seeds)
+        assign(self.optimizer.variables, parameters.slots)
+
+    def train(
+        self,
+        rows: Rows,
+        table,
+        first: int,
+        stop: int,
+        total: float,
+        states: LayerStates,
+        n_passes: int = 1,
+    ) -> tuple[np.ndarray, np.ndarray, LayerStates]:
+        """Passes over batches `first` to `stop` of a device batch table.
+
+        Each of at most `MOST_PASSES` starts from `states`, which stay on the device:
+        `to_numpy` fetches them.
+
+        Returns
+        -------
+        totals : ndarray of shape (n_passes,)
+            Sum over the windows of each pass, `total` included: each batch's loss
+            times its number of windows. Summed in one order however an epoch is cut.
+        outputs : ndarray of shape (stop - first, B, n_outputs)
+            Predictions made on the way, in the last pass.
+        states : LayerStates
+            States after the last batch.
+        """
+        totals, outputs, after = self._compiled_train(
+            rows.values,
+            rows.lengths,
+            rows.targets,
+            rows.weights,
+            int32(rows.stride),
+            table,
+            int32(first),
+            int32(stop),
+            int32(n_passes),
+            np.float64(total),
+            *flat(states),
+        )
+        return (
+            totals.numpy()[:n_passes],
+            outputs.numpy()[first:stop],
+            self.program.nested(after),
+        )
+
+    def _train_pass(
+        self,
+        values,
+        lengths,
+        targets,
+        weights,
+        stride,
+        table,
+        first,
+        stop,
+        n_passes,
+        total,
+        *states,
+    ):
+        program, graph, trained = self.program, self.program.graph, self.trained
+        graph.begin(trained)
+
+        def body(k, total, outputs, *before):
+            ends = table[k]  # (B,)
+            live = ends != EMPTY
+            at = tf.maximum(ends, 0) // stride
+            x, y = program.windows(values, ends), tf.gather(targets, at)
+            w, mask = tf.gather(weights, at), program.mask(lengths, ends)
+            with tf.GradientTape() as tape:
+                given = graph.weights(trained)
+                with lost_masks_refused(mask):
+                    y_pred, after = graph(given, x, mask, before, training=True)
+                # Keras leaves masked entries out of a loss's sum and of its count.
+                y_pred._keras_mask = live
+                loss = program.model.compute_loss(x, y, y_pred, w)
+            self.optimizer.apply(tape.gradient(loss, trained), trained)
+            after = where_live(live, after, before)
+            loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
+            total += tf.cast(loss, tf.float64)
+            return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
+
+        def one_pass(n, totals, outputs, *_):
+            _, after, outputs, *states_after = tf.while_loop(
+                lambda k, *_: k < stop, body, (first, total, outputs, *states)
+            )
+            return n + 1, totals.write(n, after), outputs, *states_after
+
+        totals = tf.TensorArray(tf.float64, MOST_PASSES, element_shape=())
+        _, totals, outputs, *after = tf.while_loop(
+            lambda n, *_: n < n_passes,
+            one_pass,
+            (0, totals, program.outputs_like(table), *states),
+        )
+        graph.end(trained)
+        return totals.stack(), outputs.stack(), after
+
+    def finish(self) -> None:
+        """What Keras does at the end of training (weights of a moving average)."""
+        self.optimizer.finalize_variablevalues_of(self.trained)
+
+
+def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:
+    """The learning rate, or None where a schedule sets it."""
+    if _has_schedule(optimizer):
+        return None
+    return float(optimizer.learning_rate)
+
+
+def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(optimizer, "_learning_rate", None), schedule)
+
+
+def _optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
+    config = dict(optimizer.get_config(), name=None)
+    if not _has_schedule(optimizer):
+        config["learning_rate"] = None  # a variable: another value, the same program
+    return (type(optimizer), json.dumps(config, sort_keys=True, default=str))
