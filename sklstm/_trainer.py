@@ -187,7 +187,7 @@ class Trainer:
 
     def finish(self) -> None:
         """What Keras does at the end of training (weights of a moving average)."""
-        self.optimizer.finalize_variablevalues_of(self.trained)
+        self.optimizer.finalize_variable_values(self.trained)
 
 
 def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:
