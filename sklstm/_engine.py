@@ -188,6 +188,7 @@ class Program:
         return tf.gather(values, indices)
 
     def nested(self, flat: Sequence) -> LayerStates:
+        """States in one list as they were before `flat`, layer by layer."""
         values = iter(flat)
         return tuple(tuple(next(values) for _ in layer) for layer in self.states)
 

@@ -9,8 +9,7 @@ What makes it several times faster than the loop Keras traces, with the same ari
   every h from c and the output gate, and the factors that the gradient of each gate is
   made of. The loops are left with a product and a few sums.
 - The loops write where they read: gates over the projection that they came from,
-  gradients over their factors, so that no new arrays need to be cleared. With the point
-  above that took a quarter off a batch of 64 lanes, 60 steps and two layers of 128.
+  gradients over their factors, so that no new arrays need to be cleared.
 
 A layer's weights come as one *block* of shape (F + U + 1, 4U), kernel, recurrent kernel
 and bias one below the other, so that their gradient is one product.

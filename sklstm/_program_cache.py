@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 VARIABLE = "SKLSTM_CACHE"  # environment variable that names the folder
-LARGEST = 512 * 2**20  # bytes; a program of 32 units takes 0.4 MB
+LARGEST = 512 * 2**20  # bytes
 _PROGRAMS = "xla_compile_cache__*"
 
 

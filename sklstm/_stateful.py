@@ -114,7 +114,11 @@ class StatefulPredictor(InputChecks):
         ------
         ValueError
             If a prediction cannot be a row and `feedback` is missing, if no row was
-            seen and `start` is missing, or after fitting on ready-made windows.
+            seen and `start` is missing, or after fitting on ready-made windows, and
+            for a row fed back that is of another shape, masked, NaN or infinite.
+        TypeError
+            If `n_steps` is not an integer, `feedback` not a function, or a row fed back
+            holds dates or durations.
         """
         check_is_fitted(self)
         n_left = check_positive_int("n_steps", n_steps)

@@ -117,7 +117,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         Raises
         ------
         TypeError
-            If ``sequence_length`` is not an integer.
+            If ``sequence_length`` is not an integer, or X holds dates or durations.
         ValueError
             If ``sequence_length`` is less than 1, or X is not a table of finite
             numbers.
@@ -147,9 +147,11 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
         Raises
         ------
+        TypeError
+            If X holds dates or durations.
         ValueError
-            If X is not a table of finite numbers, or its features are not those of
-            :meth:`fit`.
+            If X is not a table of finite numbers, nothing of it masked, or its features
+            are not those of :meth:`fit`.
         """
         check_is_fitted(self)
         rows = self._check_rows(X, reset=False)
@@ -249,8 +251,8 @@ def frame_series(
         If a horizon is not an integer.
     ValueError
         If a horizon is less than 1 or comes twice, ``series`` has no row with a known
-        target or another number of dimensions, or ``target`` names a column that is
-        not there or one twice.
+        target, no column, masked entries or another number of dimensions, or ``target``
+        names a column that is not there or one twice.
 
     See Also
     --------

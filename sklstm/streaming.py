@@ -198,6 +198,8 @@ class Stream:
         ValueError
             If a prediction cannot be a row and `feedback` is missing, or no row was
             seen and `start` is missing.
+        TypeError
+            If `n_steps` is not an integer or `feedback` not a function.
         """
         n_left = check_positive_int("n_steps", n_steps)
         walker = replace(self, estimator=copy.copy(self.estimator))
