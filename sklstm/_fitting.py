@@ -128,12 +128,12 @@ def train(
     with POOL.borrow(recipe.network) as program:
         rows = program.put_rows(windows, examples.targets, examples.weights)
         trainer = trainer_of(program, recipe.loss, recipe.optimizer)
-        trainer.start(initial, recipe.metrics, learning_rate)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(
             trainer, rows, table, states, checkpoint=checkpoint, **options
         )
+        trainer.start(initial, recipe.metrics, learning_rate, run.is_watched)
         parameters = run.run()
         return Learnt(
             parameters,

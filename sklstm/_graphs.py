@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from sklstm._device import Arrays
 from sklstm._kernel import lstm, speed_up, stack_weights, with_ones
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
@@ -97,15 +100,34 @@ class StackedGraph:
             for layer in self._variables
         ]
 
+    def has_blocks(self, trained: list) -> bool:
+        """Whether the trained variables are other ones than the model's."""
+        return len(trained) == len(self._variables)
+
+    def stacked(self, weights: Arrays) -> list[np.ndarray]:
+        """What the model's weights are in blocks."""
+        values = iter(weights)
+        return [np.vstack([next(values) for _ in layer]) for layer in self._variables]
+
+    def unstacked(self, blocks: Sequence[np.ndarray]) -> Arrays:
+        """What blocks are in the model's weights."""
+        return tuple(
+            part.reshape(variable.shape)
+            for block, layer in zip(blocks, self._variables, strict=True)
+            for part, variable in zip(
+                np.split(block, np.cumsum(_heights(layer))[:-1]), layer, strict=True
+            )
+        )
+
     def begin(self, trained: list) -> None:
         """Fill the trained variables, where they are not the model's own."""
-        if self._are_blocks(trained):
+        if self.has_blocks(trained):
             for block, layer in zip(trained, self._variables, strict=True):
                 block.assign(stack_weights(*layer))
 
     def end(self, trained: list) -> None:
         """Fill the model's variables, where they are not the trained ones."""
-        if self._are_blocks(trained):
+        if self.has_blocks(trained):
             for block, layer in zip(trained, self._variables, strict=True):
                 parts = tf.split(tf.convert_to_tensor(block), _heights(layer), 0)
                 for variable, part in zip(layer, parts, strict=True):
@@ -113,12 +135,9 @@ class StackedGraph:
 
     def weights(self, trained: list | None = None) -> list:
         """What `__call__` takes as weights: the blocks as tensors."""
-        if trained is not None and self._are_blocks(trained):
+        if trained is not None and self.has_blocks(trained):
             return [tf.convert_to_tensor(block) for block in trained]
         return [stack_weights(*layer) for layer in self._variables]
-
-    def _are_blocks(self, trained: list) -> bool:
-        return len(trained) == len(self._variables)
 
     def __call__(self, weights, x, mask, states: Sequence, training: bool) -> tuple:
         """Outputs of shape (B, n_outputs) and the states after windows `x`.

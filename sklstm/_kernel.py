@@ -74,7 +74,8 @@ def stack_weights(*weights):
 
 def with_ones(*arrays):
     """The arrays side by side, and a column of ones, which multiplies the bias."""
-    return tf.concat([*arrays, tf.ones_like(arrays[0][:, :1])], 1)
+    n = arrays[0].shape[0] or tf.shape(arrays[0])[0]
+    return tf.concat([*arrays, tf.ones((n, 1))], 1)
 
 
 def lstm(x, h, c, block, live=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklstm._device import (
 )
 from sklstm._engine import Program, lost_masks_refused, where_live
 from sklstm._geometry import EMPTY
-from sklstm._graphs import flat
+from sklstm._graphs import StackedGraph, flat
 from sklstm._losses import is_kerass_own, loss_key
 from sklstm._tensorflow import keras, tf
 
@@ -45,20 +46,33 @@ class Trainer:
         self.trained = program.graph.trained_variables(self.optimizer)
         self.optimizer.build(self.trained)
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
+        self._apart: StackedGraph | None = None  # where the model's weights stay behind
         autograph = program.autograph or not is_kerass_own(loss)
-        self._compiled_train = ByShape(self._train_pass, True, autograph)
+        self._compiled_train = {
+            is_apart: ByShape(partial(self._train_pass, is_apart), True, autograph)
+            for is_apart in (False, True)
+        }
 
     def start(
-        self, parameters: Parameters, metrics, learning_rate: float | None
+        self,
+        parameters: Parameters,
+        metrics,
+        learning_rate: float | None,
+        is_watched: bool,
     ) -> None:
         """Make the program's model ready to train on from `parameters`.
 
         Slots of another optimizer are not taken over. Where `learning_rate` is None,
-        it is the one among the slots.
+        it is the one among the slots. Where training `is_watched`, the model has the
+        right weights before and after every call of `train`.
         """
         program = self.program
-        program.load(parameters)
+        graph = program.graph
+        self._apart = None
+        if isinstance(graph, StackedGraph) and graph.has_blocks(self.trained):
+            self._apart = None if is_watched else graph
         program.release()
+        self._put(parameters)
         shapes = [slot.shape for slot in parameters.slots]
         is_ours = shapes == [slot.shape for slot in self._fresh_slots]
         assign(
@@ -78,17 +92,26 @@ class Trainer:
 
     def read(self) -> Parameters:
         """The parameters as they stand, copied out."""
+        if self._apart is None:
+            weights = values_of(self.program.weights)
+        else:
+            weights = self._apart.unstacked(values_of(self.trained))
         return Parameters(
-            values_of(self.program.weights),
-            values_of(self.program.seeds),
-            values_of(self.optimizer.variables),
+            weights, values_of(self.program.seeds), values_of(self.optimizer.variables)
         )
 
     def write(self, parameters: Parameters) -> None:
         """Put `parameters` back, the optimizer's variables among them."""
-        assign(self.program.weights, parameters.weights)
-        assign(self.program.seeds, parameters.seeds)
+        self._put(parameters)
         assign(self.optimizer.variables, parameters.slots)
+
+    def _put(self, parameters: Parameters) -> None:
+        """Put the weights where training finds them, and the seeds."""
+        if self._apart is None:
+            assign(self.program.weights, parameters.weights)
+        else:
+            assign(self.trained, self._apart.stacked(parameters.weights))
+        assign(self.program.seeds, parameters.seeds)
 
     def train(
         self,
@@ -115,7 +138,7 @@ class Trainer:
         states : LayerStates
             States after the last batch.
         """
-        totals, outputs, after = self._compiled_train(
+        totals, outputs, after = self._compiled_train[self._apart is not None](
             rows.values,
             rows.lengths,
             rows.targets,
@@ -136,6 +159,7 @@ class Trainer:
 
     def _train_pass(
         self,
+        is_apart,
         values,
         lengths,
         targets,
@@ -146,14 +170,20 @@ class Trainer:
         stop,
         n_passes,
         total,
-        *states,
+        *start,
     ):
         program, graph, trained = self.program, self.program.graph, self.trained
-        graph.begin(trained)
+        n_batches = stop - first
+        if not is_apart:
+            graph.begin(trained)
 
-        def body(k, total, outputs, *before):
+        def body(n, totals, outputs, *states):
+            n_pass, k = n // n_batches, first + n % n_batches
+            before = [
+                tf.where(k == first, *pair) for pair in zip(start, states, strict=True)
+            ]
             ends = table[k]  # (B,)
-            live = ends != EMPTY
+            live = None if table.shape[1] == 1 else ends != EMPTY  # one lane always is
             at = tf.maximum(ends, 0) // stride
             x, y = program.windows(values, ends), tf.gather(targets, at)
             w, mask = tf.gather(weights, at), program.mask(lengths, ends)
@@ -165,24 +195,28 @@ class Trainer:
                 y_pred._keras_mask = live
                 loss = program.model.compute_loss(x, y, y_pred, w)
             self.optimizer.apply(tape.gradient(loss, trained), trained)
-            after = where_live(live, after, before)
-            loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
-            total += tf.cast(loss, tf.float64)
-            return k + 1, total, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
+            if live is not None:
+                after = where_live(live, after, before)
+                loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
+            sum_so_far = totals.read(n_pass) + tf.cast(loss, tf.float64)
+            totals = totals.write(n_pass, sum_so_far)
+            return n + 1, totals, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
 
-        def one_pass(n, totals, outputs, *_):
-            _, after, outputs, *states_after = tf.while_loop(
-                lambda k, *_: k < stop, body, (first, total, outputs, *states)
-            )
-            return n + 1, totals.write(n, after), outputs, *states_after
-
-        totals = tf.TensorArray(tf.float64, MOST_PASSES, element_shape=())
+        # One loop over all batches of all passes: a loop in a loop takes longer to
+        # trace and to compile.
+        totals = tf.TensorArray(tf.float64, MOST_PASSES)
         _, totals, outputs, *after = tf.while_loop(
-            lambda n, *_: n < n_passes,
-            one_pass,
-            (0, totals, program.outputs_like(table), *states),
+            lambda n, *_: n < n_passes * n_batches,
+            body,
+            (
+                0,
+                totals.unstack(tf.fill([MOST_PASSES], total)),
+                program.outputs_like(table),
+                *start,
+            ),
         )
-        graph.end(trained)
+        if not is_apart:
+            graph.end(trained)
         return totals.stack(), outputs.stack(), after
 
     def finish(self) -> None:

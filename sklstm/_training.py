@@ -99,6 +99,9 @@ class TrainingRun:
         self._before_epoch: Parameters | None = None
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
         self._calls_python = bool(self.metrics or self.validation)
+        self.is_watched = bool(
+            self.callbacks or self._calls_python or self.checkpoint is not None
+        )
         self._device_table = self.rows.put_table(self.table)
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = _Slices(1 if self._call_batch_hooks else None, self._first_slice)
@@ -215,8 +218,7 @@ class TrainingRun:
 
     def _n_at_once(self, n_left: int) -> int:
         """How many epochs the next call takes: several, where nobody looks between."""
-        looks = self.callbacks or self._calls_python or self.checkpoint is not None
-        if looks or self.shuffled is not None:
+        if self.is_watched or self.shuffled is not None:
             return 1
         return max(1, min(self._slices.size // len(self.table), n_left, MOST_PASSES))
 
