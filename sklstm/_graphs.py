@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklstm._device import Arrays
 from sklstm._kernel import lstm, speed_up, stack_weights, with_ones
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
@@ -104,12 +103,12 @@ class StackedGraph:
         """Whether the trained variables are other ones than the model's."""
         return len(trained) == len(self._variables)
 
-    def stacked(self, weights: Arrays) -> list[np.ndarray]:
+    def stacked(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What the model's weights are in blocks."""
         values = iter(weights)
         return [np.vstack([next(values) for _ in layer]) for layer in self._variables]
 
-    def unstacked(self, blocks: Sequence[np.ndarray]) -> Arrays:
+    def unstacked(self, blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """What blocks are in the model's weights."""
         return tuple(
             part.reshape(variable.shape)
