@@ -127,6 +127,27 @@ def test_the_error_of_another_backend():
     )
 
 
+COLLECTOR = """
+import gc, sys, types
+gc.{start}()
+keras, tf = types.ModuleType("keras"), types.ModuleType("tensorflow")
+keras.backend = types.SimpleNamespace(backend=lambda: "tensorflow")
+seen = []
+listed = lambda: seen.append(gc.isenabled())
+tf.config = types.SimpleNamespace(list_logical_devices=listed)
+sys.modules.update(keras=keras, tensorflow=tf)
+import sklstm._tensorflow
+print(seen, gc.isenabled())
+"""
+
+
+@pytest.mark.parametrize("start, after", [("enable", True), ("disable", False)])
+def test_the_garbage_collector_is_left_as_it_was(start, after):
+    """It rests while TensorFlow is imported, whoever had it off keeps it off."""
+    done = run(COLLECTOR.format(start=start))
+    assert done.stdout == f"[False] {after}\n", done.stderr
+
+
 # --------------------------------------------------------------------------------------
 # Public names
 # --------------------------------------------------------------------------------------
