@@ -8,6 +8,7 @@ are the compiled pass's, to rounding.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,6 +77,10 @@ class NumpyPass:
         lanes = slice(lane, lane + 1)
         h = self._stack(z, None, lanes, after if self.is_stateful else None)
         outputs = self.activation(h @ self.head + self.head_bias)
+        for array in itertools.chain(*after):
+            array.flags.writeable = (
+                False  # nobody else has it: no need to copy it again
+            )
         return outputs, tuple(map(tuple, after))
 
     def forward_short(

@@ -182,7 +182,7 @@ class Trainer:
             before = [
                 tf.where(k == first, *pair) for pair in zip(start, states, strict=True)
             ]
-            ends = table[k]  # (B,)
+            ends = tf.gather(table, k)  # (B,); by `table[k]`, XLA would compile k in
             live = None if table.shape[1] == 1 else ends != EMPTY  # one lane always is
             at = tf.maximum(ends, 0) // stride
             x, y = program.windows(values, ends), tf.gather(targets, at)

@@ -41,6 +41,33 @@ def test_a_second_process_finds_the_program(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
 
 
+LENGTHS = """
+import keras
+import numpy as np
+from sklstm import StatefulLSTMRegressor
+
+class Hook(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+for callbacks in (None, [Hook()]):
+    for n in (40, 31, 22):
+        X = np.sin(np.arange(float(n)))[:, np.newaxis]
+        options = dict(batch_size=BATCH, epochs=2, callbacks=callbacks, random_state=0)
+        StatefulLSTMRegressor(3, **options).fit(X, X[:, 0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_no_number_of_batches_is_compiled_in(tmp_path, batch_size):
+    """One program where callbacks look on and one where none do, for all lengths."""
+    script = LENGTHS.replace("BATCH", str(batch_size))
+    done = run(script, SKLSTM_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("xla_compile_cache__*"))) == 2
+
+
 def test_nothing_is_kept_unless_a_folder_is_named(monkeypatch):
     monkeypatch.delenv("SKLSTM_CACHE", raising=False)
     assert tensorflow_flags() == ""
