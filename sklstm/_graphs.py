@@ -104,12 +104,12 @@ class StackedGraph:
         return len(trained) == len(self._variables)
 
     def stacked(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """What the model's weights are in blocks."""
+        """The blocks that the model's weights make, as arrays."""
         values = iter(weights)
         return [np.vstack([next(values) for _ in layer]) for layer in self._variables]
 
     def unstacked(self, blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """What blocks are in the model's weights."""
+        """The model's weights that blocks, as arrays, are made of."""
         return tuple(
             part.reshape(variable.shape)
             for block, layer in zip(blocks, self._variables, strict=True)

@@ -44,7 +44,7 @@ class TrainingRun:
     Parameters
     ----------
     trainer : Trainer
-        Started on the initial parameters.
+        To be started on the initial parameters before `run` is called.
     rows : Rows
         With targets and weights.
     table : ndarray of shape (n_batches, batch_size)
@@ -63,7 +63,7 @@ class TrainingRun:
     seed : int
         What the training draws from; kept with its progress.
     checkpoint : Checkpoint or None
-        Where to keep the progress. Where it found some, the trainer was started on
+        Where to keep the progress. Where it found some, the trainer is started on
         that.
 
     Attributes
@@ -74,6 +74,8 @@ class TrainingRun:
         What the network put out for the last window trained on.
     was_interrupted : bool
         Whether the user ended it by Ctrl-C.
+    is_watched : bool
+        Whether anybody looks at the model in between, which costs an epoch a call.
     """
 
     trainer: Trainer
