@@ -157,7 +157,7 @@ def _many_steps(live, x, h, c, block):
             to_z, to_c = tf.where(live, to_z, 0.0), tf.where(live, to_c, 0.0)
             keep = tf.where(live, keep, 1.0)
 
-        R_transposed = tf.transpose(R)  # once: saves up to a tenth of an epoch
+        R_transposed = tf.transpose(R)  # once, and not in every step
 
         def step_back(t, d_h, d_c, d_zs):
             d_h += d_outputs[t]

@@ -78,9 +78,7 @@ class NumpyPass:
         h = self._stack(z, None, lanes, after if self.is_stateful else None)
         outputs = self.activation(h @ self.head + self.head_bias)
         for array in itertools.chain(*after):
-            array.flags.writeable = (
-                False  # nobody else has it: no need to copy it again
-            )
+            array.flags.writeable = False  # a state takes such an array uncopied
         return outputs, tuple(map(tuple, after))
 
     def forward_short(

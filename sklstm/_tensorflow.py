@@ -85,9 +85,8 @@ def _import_quietly():
 def _collected_once() -> Iterator[None]:
     """Let the garbage collector rest, and collect once at the end.
 
-    TensorFlow's modules are made of so many objects that one collection takes a sixth
-    of the time of a first fit, which would otherwise have to wait for it. Those during
-    the import find nothing; this one takes no longer than they do together.
+    TensorFlow's modules are made of so many objects, all of which stay, that going
+    through them takes a noticeable part of a first fit, which would otherwise do it.
     """
     if not gc.isenabled():
         yield

@@ -69,8 +69,8 @@ class Trainer:
         program = self.program
         graph = program.graph
         self._apart = None
-        if isinstance(graph, StackedGraph) and graph.has_blocks(self.trained):
-            self._apart = None if is_watched else graph
+        if not is_watched and isinstance(graph, StackedGraph):
+            self._apart = graph if graph.has_blocks(self.trained) else None
         program.release()
         self._put(parameters)
         shapes = [slot.shape for slot in parameters.slots]
