@@ -6,12 +6,8 @@ mean is the estimator's.
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -20,6 +16,7 @@ import numpy as np
 from sklstm._checkpoint import Checkpoint, Progress, recall, remind
 from sklstm._device import LayerStates, Parameters, Rows, to_device, to_numpy
 from sklstm._geometry import EMPTY, read_from_lanes
+from sklstm._interrupts import Slices, interrupts_held_back
 from sklstm._tensorflow import keras, tf
 from sklstm._trainer import MOST_PASSES, Trainer
 
@@ -106,7 +103,7 @@ class TrainingRun:
         )
         self._device_table = self.rows.put_table(self.table)
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
-        self._slices = _Slices(1 if self._call_batch_hooks else None, self._first_slice)
+        self._slices = Slices(1 if self._call_batch_hooks else None, self._first_slice)
 
     @property
     def _first_slice(self) -> int:
@@ -144,7 +141,7 @@ class TrainingRun:
         )
         try:
             self._begin(hooks)
-            with _interrupts_held_back() as self._notice_interrupt:
+            with interrupts_held_back() as self._notice_interrupt:
                 self._run_epochs(hooks)
             self.trainer.finish()
             hooks.on_train_end({name: v[-1] for name, v in self.history.items()})
@@ -345,64 +342,6 @@ class TrainingRun:
             RuntimeWarning,
             stacklevel=5,
         )
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[Callable[[], None]]:
-    """Note Ctrl-C, and raise it where asked: weights and history then agree.
-
-    Only the main thread is sent it, and a handler of the user's own is left alone.
-    """
-    arrived: list[int] = []
-
-    def notice() -> None:
-        if arrived:
-            arrived.clear()
-            raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield notice
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
-    try:
-        yield notice
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class _Slices:
-    """How many batches one call of the compiled pass takes.
-
-    A call cannot be interrupted, so it should take about a second: long epochs run in
-    slices, which changes nothing in the result.
-    """
-
-    def __init__(self, fixed_size: int | None, first_size: int):
-        self._is_fixed = fixed_size is not None
-        self.size = fixed_size or first_size
-
-    def over(self, n_batches: int) -> Iterator[tuple[int, int]]:
-        """The first and one past the last batch of each slice."""
-        first = 0
-        while first < n_batches:
-            stop = min(first + self.size, n_batches)
-            with self.timed():
-                yield first, stop
-            first = stop
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Time a call, and let the next one take more or fewer batches accordingly."""
-        started = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - started
-        if self._is_fixed:
-            return
-        if seconds < 0.3:
-            self.size *= 4
-        elif seconds > 2.0:
-            self.size = max(1, self.size // 2)
 
 
 def _has_batch_hooks(callback) -> bool:

@@ -234,7 +234,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_walking": {"_engine", "_geometry", "_numpy_pass", "_state", "_windows"},
     "_archive": set(),
     "_checkpoint": {"_archive"},
-    "_training": {"_checkpoint", "_device", "_geometry", "_tensorflow", "_trainer"},
+    "_interrupts": set(),
+    "_training": {
+        "_checkpoint",
+        "_device",
+        "_geometry",
+        "_interrupts",
+        "_tensorflow",
+        "_trainer",
+    },
     "_fitting": {
         "_checkpoint",
         "_device",

@@ -218,7 +218,7 @@ def test_pairs_can_travel_to_other_processes(monkeypatch):
 
     X, y = make_series()
     alone = compare_states(quick(), X, y, cv=SHORT, random_states=[0])
-    monkeypatch.setattr("sklstm.model_selection.Parallel", Travel)
+    monkeypatch.setattr("sklstm.model_selection._compare.Parallel", Travel)
     shared = compare_states(quick(), X, y, cv=SHORT, random_states=[0], n_jobs=2)
     pd.testing.assert_frame_equal(alone.scores, shared.scores)
 

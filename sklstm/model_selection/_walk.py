@@ -1,0 +1,99 @@
+"""Test rows batch by batch, each batch from a state of one's choice.
+
+The state is moved by public calls alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metaestimators import available_if
+
+from sklstm._state import RecurrentState
+from sklstm.streaming import Stream
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Test rows batch by batch, and the state that each batch truly starts from.
+
+    Within a batch each lane takes one window, so that a state set before a batch is
+    that of each of its windows.
+    """
+
+    live: Stream  # takes rows as the estimator inside sees them
+    batches: tuple[Any, ...]
+    states: tuple[RecurrentState, ...]
+
+    @classmethod
+    def over(cls, live: Stream, X, where: str) -> Walk:
+        """Walk from the end of the training rows, and return there."""
+        rows = live.transform(X)
+        if not live.estimator.stateful:
+            raise ValueError(
+                f"{where} was fitted with stateful=False, which carries no state to"
+                " compare. Set stateful=True; a search must not choose it."
+            )
+        table = live.estimator.lane_table(rows)  # (n_batches, B)
+        if len(table) < 2:
+            raise ValueError(
+                f"{where} tests on {table.max() + 1} row(s), {len(table)} batch of"
+                f" batch_size={table.shape[1]}, but to swap states takes at least two:"
+                f" {2 * table.shape[1]} rows will do. Use fewer splits, a larger"
+                " test_size or a smaller batch_size."
+            )
+        batches = [_safe_indexing(rows, lanes[lanes >= 0]) for lanes in table]
+        inside, states = replace(live, way_in=()), []
+        for batch in batches:
+            states.append(inside.get_states())
+            inside.observe(batch)
+        inside.reseed_states()
+        return cls(inside, tuple(batches), tuple(states))
+
+    def zeros(self) -> list:
+        """Zero state for each batch."""
+        return [state.reset().layers for state in self.states]
+
+    def swapped(self, rng: np.random.Generator) -> list:
+        """For each batch the state of another one."""
+        n = len(self.states)
+        others = (np.arange(n) + rng.integers(1, n, size=n)) % n
+        return [self.states[other].layers for other in others]
+
+
+class StartingFrom:
+    """Stands in for the fitted estimator, each batch starting from a given state."""
+
+    def __init__(self, walk: Walk, layers: list):
+        self.walk = walk
+        self.layers = layers
+
+    def predict(self, X):
+        """Predictions for the rows of the walk."""
+        return self._answer(self.walk.live.predict)
+
+    @available_if(lambda self: hasattr(self.walk.live.estimator, "predict_proba"))
+    def predict_proba(self, X):
+        """Class probabilities for the rows of the walk."""
+        return self._answer(self.walk.live.estimator.predict_proba)
+
+    @property
+    def classes_(self):
+        """The labels, where there are any."""
+        return self.walk.live.fitted.classes_
+
+    def __sklearn_tags__(self):
+        return get_tags(self.walk.live.fitted)
+
+    def _answer(self, method: Callable) -> np.ndarray:
+        live, answers = self.walk.live, []
+        steps = zip(self.walk.batches, self.walk.states, self.layers, strict=True)
+        for batch, state, layers in steps:
+            live.set_states(state.replace(layers=layers))
+            answers.append(method(batch))
+        live.reseed_states()
+        return np.concatenate(answers)
