@@ -7,7 +7,8 @@ is called. Knows no network.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from sklstm._tensorflow import tf
 
 Arrays = tuple[np.ndarray, ...]
 LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
+
+MOST_TRACES = 32  # of one function: rows by the million are a shape for each length
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +51,9 @@ class Rows:
     values : tensor of shape (capacity, n_features)
     stride : int
         Rows for each target: 1 for a series, the window length for ready-made windows.
-    targets : tensor of shape (capacity, n_outputs) or None
-    weights : tensor of shape (capacity,) or None
-    lengths : tensor of shape (capacity,) or (0,)
+    targets : tensor of shape (room, n_outputs) or None
+    weights : tensor of shape (room,) or None
+    lengths : tensor of shape (room,) or (0,)
         Rows that each padded window has; empty where none is padded.
     """
 
@@ -62,16 +65,42 @@ class Rows:
 
     @property
     def room(self) -> int:
-        """The capacity."""
-        return self.values.shape[0]
+        """How many targets there can be."""
+        return -(-self.values.shape[0] // self.stride)
 
     def put_table(self, table: np.ndarray):
         """A batch table over these rows on the device, padded to fit any other one."""
         return padded(table, table_capacity(self.room, table.shape[1]), np.int32)
 
 
+class Latest:
+    """The values used last, by key.
+
+    Parameters
+    ----------
+    n : int
+        How many to keep.
+    """
+
+    def __init__(self, n: int):
+        self.n = n
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The value of `key`, made now if it is not there."""
+        if key not in self._values:
+            self._values[key] = make()
+            if len(self._values) > self.n:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
+
 class ByShape:
-    """A function of tensors, traced once for each combination of their shapes.
+    """A function of tensors, traced once for each of the latest shapes of them.
 
     Calling the traced function itself skips `tf.function`'s dispatch, a third of the
     time of a pass over 25 single rows, and its warning that shapes differ.
@@ -81,14 +110,15 @@ class ByShape:
         self._function = tf.function(
             function, jit_compile=jit_compile, autograph=autograph
         )
-        self._traced: dict[tuple, Callable] = {}
+        self._traced = Latest(MOST_TRACES)
 
     def __call__(self, *tensors):
         given = [tf.convert_to_tensor(tensor) for tensor in tensors]
         shapes = tuple([tuple(tensor.shape) for tensor in given])
-        if shapes not in self._traced:
-            self._traced[shapes] = self._function.get_concrete_function(*given)
-        return self._traced[shapes](*given)
+        traced = self._traced.get(
+            shapes, lambda: self._function.get_concrete_function(*given)
+        )
+        return traced(*given)
 
 
 def padded(array: np.ndarray, room: int, dtype=np.float32):

@@ -3,7 +3,6 @@
 A `Program` owns one Keras model with its variables and the compiled passes over it.
 Compiling costs about a second, so programs outlive fits: the process-wide `POOL`
 lends a program to one user at a time, who loads weights into it and reads them back.
-Nothing of an estimator lives here between two loans.
 
 Every pass walks a batch table (see `_geometry`) in a loop inside the program. The
 number of batches is a run-time value and arrays are padded to a capacity, so that
@@ -17,14 +16,16 @@ import threading
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sklstm._device import (
     ByShape,
+    Latest,
     LayerStates,
     Parameters,
     Rows,
@@ -40,6 +41,7 @@ from sklstm._tensorflow import tf
 from sklstm._windows import Windows
 
 _NO_LENGTHS = np.empty(0, np.int32)
+MOST_TRAINERS = 8  # a search over an optimizer's settings makes one for each
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 
 
@@ -55,9 +57,9 @@ class Program:
         self.states = state_variables(self.model)
         self.sequence_length = network.sequence_length
         self.n_outputs = self.model.outputs[0].shape[-1]
-        self.trainers: dict[tuple, Any] = {}  # of `_trainer`
+        self.trainers = Latest(MOST_TRAINERS)  # of `_trainer`
         self.compiled_by: Any = None  # the trainer whose loss the model has
-        self._held: Parameters | None = None
+        self._held: Callable[[], Parameters | None] = lambda: None
         self._rooms: set[int] = set()
         # Python's own ifs and loops over tensors may be in a user's layers only.
         self.autograph = not isinstance(network, StackedLSTM)
@@ -77,29 +79,27 @@ class Program:
             room = min(known, default=capacity(n))
             lengths = _NO_LENGTHS
             if windows.is_padded:
-                lengths = padded(windows.lengths, room, np.int32)
+                lengths = padded(windows.lengths, -(-room // windows.stride), np.int32)
             _ON_DEVICE[windows] = padded(windows.rows, room), lengths
         values, lengths = _ON_DEVICE[windows]
-        room = values.shape[0]
-        self._rooms.add(room)
-        return Rows(
-            values,
-            windows.stride,
-            None if targets is None else padded(targets, room),
-            None if weights is None else padded(weights, room),
-            lengths,
+        self._rooms.add(values.shape[0])
+        rows = Rows(values, windows.stride, None, None, lengths)
+        return replace(
+            rows,
+            targets=None if targets is None else padded(targets, rows.room),
+            weights=None if weights is None else padded(weights, rows.room),
         )
 
     def load(self, parameters: Parameters) -> None:
-        """Set the model's weights and seeds, unless they are there already."""
-        if self._held is not parameters:
+        """Set the model's seeds, and its weights unless they are there already."""
+        if self._held() is not parameters:
             assign(self.weights, parameters.weights)
-            assign(self.seeds, parameters.seeds)
-            self._held = parameters
+            self._held = weakref.ref(parameters)
+        assign(self.seeds, parameters.seeds)  # an own layer may draw in any pass
 
     def release(self) -> None:
         """Forget which parameters are loaded: someone is about to change them."""
-        self._held = None
+        self._held = lambda: None
 
     def zero_states(self) -> LayerStates:
         """The state of every recurrent layer before any row."""
@@ -154,11 +154,10 @@ class Program:
 
     def _short_pass(self, values, table, lengths, n_batches):
         weights = self.graph.weights()
-        steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
         zero = [tf.zeros(v.shape, v.dtype) for layer in self.states for v in layer]
 
         def body(k, outputs):
-            x, mask = self.windows(values, table[k]), steps < lengths[k][:, tf.newaxis]
+            x, mask = self.windows(values, table[k]), self._live_steps(lengths[k])
             y_pred, _ = self.graph(weights, x, mask, zero, training=False)
             return k + 1, outputs.write(k, tf.cast(y_pred, tf.float32))
 
@@ -172,8 +171,12 @@ class Program:
         if not lengths.shape[0]:
             return None
         at = tf.maximum(ends, 0) // self.sequence_length
+        return self._live_steps(tf.gather(lengths, at))
+
+    def _live_steps(self, lengths):
+        """Of shape (B, T): True at the last steps, as many as `lengths` says."""
         steps = tf.range(self.sequence_length - 1, -1, -1)  # steps before the end
-        return steps < tf.gather(lengths, at)[:, tf.newaxis]  # (B, T)
+        return steps < lengths[:, tf.newaxis]
 
     def outputs_like(self, table):
         """Room for the outputs of every entry of a batch table."""
@@ -211,8 +214,12 @@ class ProgramPool:
     def borrow(self, network: StackedLSTM | UserNetwork) -> Iterator[Program]:
         """Lend a program for `network`; a second user meanwhile gets another one."""
         program = self._take(network.key) or Program(network)
-        yield program  # after an error the program is not taken back
-        self._give_back(network.key, program)
+        try:
+            yield program
+        except ValueError:  # a loss that is no number, say: the program is all right
+            self._give_back(network.key, program)
+            raise
+        self._give_back(network.key, program)  # not after any other error
 
     def clear(self) -> None:
         """Drop every idle program."""
@@ -240,6 +247,7 @@ class ProgramPool:
 
 POOL = ProgramPool()
 _ON_DEVICE: MutableMapping[Windows, tuple] = weakref.WeakKeyDictionary()
+_FILTERING = threading.RLock()
 
 
 def where_live(live, after: Sequence, before: Sequence) -> list:
@@ -259,7 +267,7 @@ def lost_masks_refused(mask) -> Iterator[None]:
     if mask is None:
         yield
         return
-    with warnings.catch_warnings():
+    with _FILTERING, warnings.catch_warnings():  # the filters are those of all threads
         warnings.filterwarnings("error", message=".*does not support mask")
         try:
             yield

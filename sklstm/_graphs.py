@@ -8,13 +8,17 @@ the number of operations, and most of them are the optimizer's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from sklstm._kernel import lstm, speed_up, stack_weights, with_ones
+from sklstm._kernel import lstm, lstm_weights, speed_up, stack_weights, with_ones
 from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
+
+LEAST_LANES = 32  # in a group: products of fewer lanes are slower than waiting
+LEAST_GROUPED = 1e9  # operations in a batch, below which groups are not worth while
 
 
 def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
@@ -51,6 +55,14 @@ class KerasGraph:
     def weights(self, trained: list | None = None) -> None:
         """What `__call__` takes as weights: the layers find theirs themselves."""
 
+    def n_groups(self, n_lanes: int, n_steps: int) -> int:
+        """In how many groups lanes train best: in one, as the state is in variables."""
+        return 1
+
+    def in_training(self, n_groups: int) -> Callable:
+        """The graph as a function of weights, windows, mask and states."""
+        return partial(self, training=True)
+
     def __call__(self, weights, x, mask, states: Sequence, training: bool) -> tuple:
         """Outputs of shape (B, n_outputs) and the states after windows `x`.
 
@@ -85,10 +97,7 @@ class StackedGraph:
         head = model.layers[-1]
         self._activation = head.activation
         self._units = [layer.units for layer in lstms]
-        self._variables = [
-            (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
-            for layer in lstms
-        ] + [(head.kernel, head.bias)]
+        self._variables = [*map(lstm_weights, lstms), (head.kernel, head.bias)]
 
     def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
         """The variables that an optimizer is to update: blocks, if it cannot tell."""
@@ -159,6 +168,45 @@ class StackedGraph:
                 hs = self._dropouts[k](hs, training=training)
         outputs = self._activation(with_ones(hs) @ head)
         return outputs, after if self._is_stateful else []
+
+    def n_groups(self, n_lanes: int, n_steps: int) -> int:
+        """In how many groups lanes train best, by the work that a batch is.
+
+        It does not depend on the cores, so that all machines add up in one order. A GPU
+        is better at one large program, and dropout draws from a variable, in turns.
+        """
+        n_weights = sum(sum(_heights(v)) * v[-1].shape[0] for v in self._variables)
+        is_little = 6 * n_lanes * n_steps * n_weights < LEAST_GROUPED
+        if is_little or self._dropouts or tf.config.list_logical_devices("GPU"):
+            return 1
+        most = max(1, n_lanes // LEAST_LANES)
+        return max(n for n in range(1, most + 1) if n_lanes % n == 0)
+
+    def in_training(self, n_groups: int) -> Callable:
+        """The graph as a function of weights, windows, mask and states.
+
+        Within one compiled program XLA shares each product of a time step among the
+        cores, and waits for the slowest each time. Up to the loss, groups of lanes do
+        not need each other: each is a compiled program, and TensorFlow runs them side
+        by side, in 0.7 of the time for 64 lanes on two cores.
+        """
+        whole = partial(self, training=True)
+        if n_groups == 1:
+            return whole
+        group = tf.function(whole, jit_compile=True, autograph=False)
+
+        def side_by_side(weights, x, mask, states) -> tuple:
+            masks = [None] * n_groups if mask is None else tf.split(mask, n_groups)
+            parts = [tf.split(value, n_groups) for value in (x, *states)]
+            answers = [
+                group(weights, x, mask, before)
+                for mask, x, *before in zip(masks, *parts, strict=True)
+            ]
+            outputs, after = zip(*answers, strict=True)
+            layers = zip(*after, strict=True)
+            return tf.concat(outputs, 0), [tf.concat(layer, 0) for layer in layers]
+
+        return side_by_side
 
 
 def _heights(layer: Sequence) -> list[int]:

@@ -46,6 +46,7 @@ def _has_plain_recurrence(layer) -> bool:
         and not layer.recurrent_dropout
         and not layer.go_backwards
         and not layer.unroll
+        and not layer.zero_output_for_mask
         and layer.compute_dtype == "float32"
     )
 
@@ -55,14 +56,19 @@ def _inner_loop(self, sequences, initial_state, mask, training=False):
     h, c = initial_state
     live = None if mask is None else tf.transpose(mask)[:, :, tf.newaxis]  # (T, B, 1)
     outputs, h, c = lstm(
-        tf.transpose(sequences, (1, 0, 2)), h, c, stack_weights(*_weights(self)), live
+        tf.transpose(sequences, (1, 0, 2)),
+        h,
+        c,
+        stack_weights(*lstm_weights(self)),
+        live,
     )
     if not self.return_sequences:
         outputs = h[tf.newaxis]
     return h, tf.transpose(outputs, (1, 0, 2)), [h, c]
 
 
-def _weights(layer) -> tuple:
+def lstm_weights(layer) -> tuple:
+    """Kernel, recurrent kernel and bias."""
     return layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias
 
 
@@ -121,8 +127,8 @@ def _many_steps(live, x, h, c, block):
     units = h.shape[1]
     halves = _halves(units)
     W, R, b = tf.split(block, [n_features, units, 1])
-    x_flat = tf.reshape(x, (-1, n_features))  # (T*B, F)
-    z = tf.reshape(x_flat @ W + b, (n_steps, n_lanes, 4 * units))
+    z = tf.reshape(x, (-1, n_features)) @ W + b  # (T*B, 4U)
+    z = tf.reshape(z, (n_steps, n_lanes, 4 * units))
     h_0 = h
 
     def step(t, h, c, cs, zs, *hs):
@@ -144,11 +150,15 @@ def _many_steps(live, x, h, c, block):
         maximum_iterations=n_steps,
     )
     a, cs = zs.stack(), cs.stack()  # (T, B, 4U) and (T + 1, B, U), the first one c_0
-    i, f, g, o = _gates(a)
-    tanh_c = tf.tanh(cs[1:])
-    outputs = o * tanh_c if live is None else hs[0].stack()
+    outputs = _gates(a)[3] * tf.tanh(cs[1:]) if live is None else hs[0].stack()
 
+    # What `gradient` needs besides a, cs and outputs it makes anew: a program of its
+    # own would be handed all of it, and within one it is made once in any case.
     def gradient(d_outputs, d_h, d_c):
+        W, R, _ = tf.split(block, [n_features, units, 1])
+        x_flat = tf.reshape(x, (-1, n_features))  # (T*B, F)
+        i, f, g, o = _gates(a)
+        tanh_c = tf.tanh(cs[1:])
         # what d_c (three gates) and d_h (the fourth) are multiplied by to give d_z
         to_z = tf.concat([g, cs[:-1], i, tanh_c], 2) * halves**2 * (1.0 - a * a)
         # and what d_h and a later step's d_c are, to give d_c

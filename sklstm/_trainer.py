@@ -19,7 +19,7 @@ from sklstm._device import (
 )
 from sklstm._engine import Program, lost_masks_refused, where_live
 from sklstm._geometry import EMPTY
-from sklstm._graphs import StackedGraph, flat
+from sklstm._graphs import KerasGraph, StackedGraph, flat
 from sklstm._losses import is_kerass_own, loss_key
 from sklstm._tensorflow import keras, tf
 
@@ -31,9 +31,7 @@ def trainer_of(
 ) -> Trainer:
     """The program's training pass for this loss and optimizer, its rate aside."""
     key = (loss_key(loss), _optimizer_key(optimizer))
-    if key not in program.trainers:
-        program.trainers[key] = Trainer(program, loss, optimizer)
-    return program.trainers[key]
+    return program.trainers.get(key, lambda: Trainer(program, loss, optimizer))
 
 
 class Trainer:
@@ -47,11 +45,8 @@ class Trainer:
         self.optimizer.build(self.trained)
         self._fresh_slots = tuple(v.numpy() for v in self.optimizer.variables)
         self._apart: StackedGraph | None = None  # where the model's weights stay behind
-        autograph = program.autograph or not is_kerass_own(loss)
-        self._compiled_train = {
-            is_apart: ByShape(partial(self._train_pass, is_apart), True, autograph)
-            for is_apart in (False, True)
-        }
+        self._autograph = program.autograph or not is_kerass_own(loss)
+        self._passes: dict[tuple[bool, int], ByShape] = {}
 
     def start(
         self,
@@ -138,7 +133,7 @@ class Trainer:
         states : LayerStates
             States after the last batch.
         """
-        totals, outputs, after = self._compiled_train[self._apart is not None](
+        totals, outputs, after = self._pass_over(table.shape[1])(
             rows.values,
             rows.lengths,
             rows.targets,
@@ -157,9 +152,23 @@ class Trainer:
             self.program.nested(after),
         )
 
+    def _pass_over(self, n_lanes: int) -> ByShape:
+        """The compiled pass over batches of so many lanes."""
+        program, is_apart = self.program, self._apart is not None
+        n_groups = program.graph.n_groups(n_lanes, program.sequence_length)
+        if (is_apart, n_groups) not in self._passes:
+            # Of several groups each is compiled by itself, and the whole is not.
+            self._passes[is_apart, n_groups] = ByShape(
+                partial(self._train_pass, is_apart, n_groups),
+                n_groups == 1,
+                self._autograph,
+            )
+        return self._passes[is_apart, n_groups]
+
     def _train_pass(
         self,
         is_apart,
+        n_groups,
         values,
         lengths,
         targets,
@@ -173,6 +182,7 @@ class Trainer:
         *start,
     ):
         program, graph, trained = self.program, self.program.graph, self.trained
+        forward = graph.in_training(n_groups)
         n_batches = stop - first
         if not is_apart:
             graph.begin(trained)
@@ -185,12 +195,14 @@ class Trainer:
             ends = tf.gather(table, k)  # (B,); by `table[k]`, XLA would compile k in
             live = None if table.shape[1] == 1 else ends != EMPTY  # one lane always is
             at = tf.maximum(ends, 0) // stride
-            x, y = program.windows(values, ends), tf.gather(targets, at)
-            w, mask = tf.gather(weights, at), program.mask(lengths, ends)
+            y, w = tf.gather(targets, at), tf.gather(weights, at)
+            if live is not None and isinstance(graph, KerasGraph):
+                ends = _filled(ends)  # a layer may look across the batch
+            x, mask = program.windows(values, ends), program.mask(lengths, ends)
             with tf.GradientTape() as tape:
                 given = graph.weights(trained)
                 with lost_masks_refused(mask):
-                    y_pred, after = graph(given, x, mask, before, training=True)
+                    y_pred, after = forward(given, x, mask, before)
                 # Keras leaves masked entries out of a loss's sum and of its count.
                 y_pred._keras_mask = live
                 loss = program.model.compute_loss(x, y, y_pred, w)
@@ -222,6 +234,14 @@ class Trainer:
     def finish(self) -> None:
         """What Keras does at the end of training (weights of a moving average)."""
         self.optimizer.finalize_variable_values(self.trained)
+
+
+def _filled(ends):
+    """A row of a batch table whose lanes without a window repeat those with one."""
+    live_first = tf.argsort(tf.cast(ends == EMPTY, tf.int32), stable=True)
+    n_live = tf.reduce_sum(tf.cast(ends != EMPTY, tf.int32))
+    repeated = tf.gather(live_first, tf.range(ends.shape[0]) % n_live)
+    return tf.where(ends == EMPTY, tf.gather(ends, repeated), ends)
 
 
 def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:

@@ -569,15 +569,30 @@ def both_ways(meta: dict[str, Any]) -> Any:
     return model
 
 
-OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
+def normalised(meta):
+    """A network with a layer whose answer for one lane depends on the others."""
+    import keras
+
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    model = keras.Sequential([keras.Input(batch_shape=shape)])
+    model.add(keras.layers.LSTM(3, stateful=meta["stateful"]))
+    model.add(keras.layers.BatchNormalization())
+    model.add(keras.layers.Dense(meta["n_outputs_"]))
+    return model
 
 
-@pytest.mark.parametrize("stateful", [True, False])
-@pytest.mark.parametrize("function", OWN_MODELS)
-def test_own_model_equals_the_keras_loop(function, stateful):
+OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways, normalised]
+
+
+@pytest.mark.parametrize(
+    "function, stateful, B, n_windows",
+    [(f, stateful, 3, 9 + 2 * stateful) for f in OWN_MODELS for stateful in (0, 1)]
+    + [(normalised, False, 4, 10), (normalised, False, 6, 8)],  # a short last batch
+)
+def test_own_model_equals_the_keras_loop(function, stateful, B, n_windows):
     """A model that the user built from ``meta`` trains as it does in Keras."""
-    B, T = 3, 4
-    data = make_data("two outputs", 3 * 3 + 2 * stateful + T - 1)  # two to be dropped
+    T, stateful = 4, bool(stateful)
+    data = make_data("two outputs", n_windows + T - 1)
     estimator = StatefulLSTMRegressor(
         model=function,
         loss="mean_squared_error",

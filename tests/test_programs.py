@@ -1,0 +1,114 @@
+"""What compiled programs keep between two users, and how much of it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers import make_rows
+from keras import layers
+
+from sklstm import StatefulLSTMRegressor
+from sklstm import _engine as engine
+from sklstm._device import Latest
+from sklstm._kernel import speed_up
+from sklstm._network import StackedLSTM
+from sklstm._windows import Windows
+
+
+def test_the_latest_values_are_kept():
+    """The one used longest ago goes first."""
+    made: list[str] = []
+
+    def make(key):
+        return lambda: made.append(key) or key
+
+    latest = Latest(2)
+    for key in "abacab":
+        assert latest.get(key, make(key)) == key
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_a_search_over_optimizers_keeps_few_trainers():
+    """Each setting but the learning rate is another compiled pass."""
+    engine.POOL.clear()
+    X = make_rows(12, 1, 0)
+    model = StatefulLSTMRegressor(2, epochs=1, random_state=0)
+    with engine.POOL.borrow(model.fit(X, X[:, 0])._recipe.network) as program:
+        program.trainers.n = 2
+    for decay in (0.1, 0.2, 0.3):
+        model.set_params(optimizer="adamw", optimizer__weight_decay=decay)
+        model.fit(X, X[:, 0])
+    with engine.POOL.borrow(model._recipe.network) as again:
+        assert again is program
+        assert len(again.trainers) == 2
+
+
+def test_a_training_that_failed_gives_its_program_back(monkeypatch):
+    """A search over learning rates compiles once, though some of them are too large."""
+    made = []
+
+    class Counted(engine.Program):
+        def __init__(self, network):
+            made.append(network)
+            super().__init__(network)
+
+    monkeypatch.setattr(engine, "Program", Counted)
+    X = make_rows(30, 1, 0)
+    model = StatefulLSTMRegressor(3, sequence_length=2, epochs=3, random_state=0)
+    model.set_params(optimizer="sgd", optimizer__learning_rate=1e30)
+    engine.POOL.clear()
+    with pytest.raises(ValueError, match="became"):
+        model.fit(X, X[:, 0])
+    model.set_params(optimizer__learning_rate=0.01).fit(X, X[:, 0])
+    assert len(made) == 1
+
+
+def test_ready_made_windows_have_one_target_each():
+    """Not one for each of their rows, which would be the most of the memory."""
+    network = StackedLSTM((2,), 0.0, 1, "linear", 50, 1, None)
+    X, none = np.zeros((300, 50, 1), np.float32), np.zeros((0, 1), np.float32)
+    windows = Windows.of(X, none, 50)
+    with engine.POOL.borrow(network) as program:
+        rows = program.put_rows(windows, np.zeros((300, 1)), np.ones(300))
+    assert rows.values.shape[0] >= 15000
+    assert rows.targets.shape[0] == rows.weights.shape[0] == rows.room < 400
+    assert rows.put_table(np.zeros((3, 100), np.int32)).shape[0] < 10
+
+
+@keras.saving.register_keras_serializable("sklstm tests")
+class Noise(layers.Dropout):
+    """Drops while predicting too."""
+
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=True)
+
+
+def noisy(meta):
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=shape),
+            layers.LSTM(4, stateful=meta["stateful"]),
+            Noise(0.5, seed=1),
+            layers.Dense(1),
+        ]
+    )
+
+
+def test_a_layer_that_draws_draws_the_same_in_each_call():
+    """Whoever predicted in between: what is drawn is the estimator's own."""
+    X = make_rows(40, 2, 0)
+    model = StatefulLSTMRegressor(model=noisy, loss="mse", epochs=1, random_state=0)
+    model.fit(X[:30], X[:30, 0])
+    first = model.predict(X[30:])
+    assert np.ptp(first) > 0
+    np.testing.assert_array_equal(model.predict(X[30:]), first)
+
+
+@pytest.mark.parametrize("zeroes", [False, True])
+def test_a_layer_that_zeroes_masked_steps_keeps_its_own_loop(zeroes):
+    """The fast one repeats the last output there, as Keras does by default."""
+    lstm = layers.LSTM(2, zero_output_for_mask=zeroes, return_sequences=True)
+    speed_up(keras.Sequential([keras.Input((3, 2)), lstm]))
+    assert ("inner_loop" in vars(lstm)) is not zeroes
