@@ -2,6 +2,11 @@
 
 TensorFlow writes and reads them; this module sees to the folder. Its files hold machine
 code: whoever can write to the folder can run code in the processes that read it.
+
+The variable is read once, when an estimator of this package is first imported.
+TensorFlow is told of the folder by ``TF_XLA_FLAGS``, which it reads once too, while it
+starts: so a process that has used TensorFlow before, or in which the user has set
+``TF_XLA_FLAGS``, keeps no programs. `_tensorflow` warns of both.
 """
 
 from __future__ import annotations

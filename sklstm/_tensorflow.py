@@ -7,7 +7,8 @@ found, and whatever else is written to stderr meanwhile is passed on.
 
 Two settings are read while TensorFlow starts its devices, and only then:
 ``OMP_NUM_THREADS``, which joblib sets in the workers of a parallel search, so that they
-do not fight over the cores, and the folder of `_program_cache`.
+do not fight over the cores, and the folder of `_program_cache`. A folder that comes too
+late, or beside ``TF_XLA_FLAGS`` of the user's own, is warned of.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sklstm._program_cache import tensorflow_flags
+from sklstm._program_cache import VARIABLE, tensorflow_flags
 
 _CHATTER = re.compile(
     rb"WARNING: All log messages before absl"
@@ -69,8 +71,34 @@ def _settings() -> dict[str, str]:
         settings["TF_NUM_INTEROP_THREADS"] = n_threads
     flags = tensorflow_flags()
     if flags:
+        _warn_unless_read(flags)
         settings["TF_XLA_FLAGS"] = flags
     return settings
+
+
+def _warn_unless_read(flags: str) -> None:
+    """Warn where TensorFlow will not read the `flags` for the folder of programs."""
+    if "TF_XLA_FLAGS" in os.environ:
+        why = f"TF_XLA_FLAGS is set. Unset it, or add to it: {flags}"
+    elif _has_started():
+        why = (
+            "TensorFlow was started before. Import an estimator of sklstm before"
+            " anything uses TensorFlow."
+        )
+    else:
+        return
+    warnings.warn(
+        f"{VARIABLE}={os.environ[VARIABLE]!r} has no effect in this process, since"
+        f" {why}",
+        stacklevel=2,
+    )
+
+
+def _has_started() -> bool:
+    """Whether TensorFlow has started its devices; importing it does not."""
+    module = sys.modules.get("tensorflow.python.eager.context")
+    context = module and module.context_safe()
+    return getattr(context, "_context_handle", None) is not None
 
 
 def _import_quietly():

@@ -68,6 +68,36 @@ def test_no_number_of_batches_is_compiled_in(tmp_path, batch_size):
     assert len(list(tmp_path.glob("xla_compile_cache__*"))) == 2
 
 
+STARTED = "import tensorflow as tf; tf.constant(1)"
+FLAGS = "import os; os.environ['TF_XLA_FLAGS'] = '--tf_xla_cpu_global_jit'"
+ONCE = """
+{first}
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+print(*[w.message for w in caught if issubclass(w.category, UserWarning)], sep="\\n")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first, words",
+    [
+        ("", ""),
+        ("import tensorflow", ""),
+        (STARTED, "has no effect in this process, since TensorFlow was started before"),
+        (FLAGS, "has no effect in this process, since TF_XLA_FLAGS is set"),
+    ],
+)
+def test_a_folder_that_tensorflow_does_not_read_is_warned_of(tmp_path, first, words):
+    done = run(ONCE.format(first=first), SKLSTM_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    warned = done.stdout.split("\n")[:-1]
+    assert len(warned) == 1 and words in warned[0]
+    assert bool(warned[0]) == bool(words)
+
+
 def test_nothing_is_kept_unless_a_folder_is_named(monkeypatch):
     monkeypatch.delenv("SKLSTM_CACHE", raising=False)
     assert tensorflow_flags() == ""
