@@ -77,12 +77,24 @@ class StatefulPredictor(InputChecks):
                 (n_windows, sequence_length, n_features), or list of windows
             The rows after those seen, in any of the forms that `fit` takes. Exactly the
             rows given to `fit` are recognised and replayed from zero state instead,
-            unless the state was just reset.
+            unless the state was just reset. A part of them is not: it is taken for new
+            rows, which follow.
 
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
             One prediction for each row: none is dropped, however many there are.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has other features than in `fit`, windows where rows were fitted or
+            the other way round, windows of another length (in a list: longer ones), no
+            row at all, infinity, or NaN other than in whole first steps of a window.
+        TypeError
+            If X holds dates or durations.
         """
         return self._decode(self._outputs(X))
 
@@ -112,6 +124,8 @@ class StatefulPredictor(InputChecks):
 
         Raises
         ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         ValueError
             If a prediction cannot be a row and `feedback` is missing, if no row was
             seen and `start` is missing, or after fitting on ready-made windows, and
@@ -184,8 +198,10 @@ class StatefulPredictor(InputChecks):
 
         Raises
         ------
+        sklearn.exceptions.NotFittedError, TypeError
+            As in `predict`.
         ValueError
-            If the estimator is stateless, and so has no lanes.
+            As in `predict`, and if the estimator is stateless, and so has no lanes.
 
         Examples
         --------
@@ -220,18 +236,31 @@ class StatefulPredictor(InputChecks):
         -------
         self : object
             The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         self.state_ = self._zero_state
         return self
 
     def reseed_states(self):
-        """Go back to the state at the end of `fit`.
+        """Go back to the state at the end of the last `fit`.
+
+        That is zero state where `partial_fit` alone has trained the estimator. What
+        `partial_fit` has learnt since stays in the weights.
 
         Returns
         -------
         self : object
             The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         self.state_ = self._seeded_state
@@ -250,6 +279,11 @@ class StatefulPredictor(InputChecks):
         -------
         self : object
             The estimator, its state after the last row.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`; the state stays as it was.
         """
         X = self._check_rows(X)
         _, self.state_ = self._walk_from(self.state_, X)
@@ -267,7 +301,13 @@ class StatefulPredictor(InputChecks):
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            What ``predict(X)`` would have returned.
+            What ``predict(X)`` would have returned, to rounding, for rows that follow
+            those seen: `step` never replays the rows of `fit`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`; the state stays as it was.
         """
         X = self._check_rows(X)
         outputs, self.state_ = self._walk_from(self.state_, X)
@@ -280,6 +320,11 @@ class StatefulPredictor(InputChecks):
         -------
         state : RecurrentState
             State arrays of every recurrent layer, context and position.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         return self.state_
@@ -299,6 +344,8 @@ class StatefulPredictor(InputChecks):
 
         Raises
         ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         TypeError, ValueError
             If `state` is not a state, not one of this estimator's shapes, or not made
             of finite numbers.
@@ -338,8 +385,9 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError
             If there is nothing to save yet.
         sklstm.persistence.PersistenceError
-            For labels that are neither numbers nor strings, for more than 4 MiB of
-            parameters and labels, and for a `path` that is no regular file.
+            For labels that are neither numbers nor strings, for an entry of `history_`
+            that is no number, for more than 4 MiB of parameters and labels, and for a
+            `path` that is no regular file.
         OSError
             If the file cannot be written, for example for want of space.
 
@@ -363,7 +411,7 @@ class StatefulPredictor(InputChecks):
 
     @classmethod
     def load(cls, path, **objects):
-        """Read an estimator back that `save` wrote: bit for bit, and as far trained.
+        """Read an estimator that `save` wrote; it predicts and trains on bit for bit.
 
         Nothing in the file is run or imported, and it is refused as a whole unless
         everything in it fits together. A checksum tells damage. It does not tell
@@ -424,7 +472,13 @@ class StatefulPredictor(InputChecks):
         weights : list of ndarray
             For each LSTM layer its kernel (n_inputs, 4 * units), recurrent kernel
             (units, 4 * units) and bias (4 * units,), gates in the order i, f, c, o;
-            then the head's kernel (units, n_outputs) and bias (n_outputs,).
+            then the head's kernel (units, n_outputs) and bias (n_outputs,). Those of
+            a ``model=`` function are in the order of the model that it returns.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         return [weight.copy() for weight in self._parameters.weights]
@@ -432,18 +486,29 @@ class StatefulPredictor(InputChecks):
     def rebuild(self, batch_size) -> keras.Model:
         """A plain Keras model with these weights at another batch size.
 
-        For serving or inspection: its layers are ordinary ``keras.layers.LSTM``, in
-        zero state, and a file it is saved to loads without this package.
+        For serving or inspection, in zero state. The layers of the built-in network are
+        ordinary ``keras.layers.LSTM`` and ``Dense``, and a file it is saved to loads
+        without this package; those of a ``model=`` function are what it makes them.
 
         Parameters
         ----------
         batch_size : int
-            Number of rows that each call of the model takes.
+            Number of windows that each call of the model takes. A stateless model takes
+            any number.
 
         Returns
         -------
         model : keras.Model
-            Its inputs have shape (batch_size, sequence_length, n_features).
+            Its input has shape (batch_size, sequence_length, n_features_in_), the first
+            of them None in a stateless model.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError, ValueError
+            If `batch_size` is no positive integer, or a ``model=`` function returns no
+            model that fits it.
         """
         check_is_fitted(self)
         batch_size = check_positive_int("batch_size", batch_size)

@@ -42,9 +42,18 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Share of each layer's outputs dropped in training.
     model : callable, default=None
         A function that takes ``meta`` and returns a Keras model, instead of the
-        built-in one. ``meta`` is a dict with ``n_features_in_``, ``n_outputs_``,
-        ``sequence_length``, ``batch_size`` (None if stateless) and ``stateful``.
-        Keywords ``model__name=value`` are passed on to it.
+        built-in one; `units` and `dropout` are then not used. ``meta`` is a dict with
+        ``n_features_in_``, ``n_outputs_``, ``sequence_length``, ``batch_size`` (None if
+        stateless), ``stateful``, ``n_classes_`` and ``classes_``. Keywords
+        ``model__name=value`` are passed on to the function; where it has parameters
+        ``compile_kwargs`` (optimizer, loss and metrics, as a dict) or ``params`` (those
+        of the estimator), it is given these too.
+
+        The model must be built, with one input of shape (batch_size, sequence_length,
+        n_features_in_) and one output of shape (batch_size, n_outputs_), and with
+        ``stateful=meta["stateful"]`` in its recurrent layers, of which a stateful one
+        needs at least one. If it is compiled, its own optimizer, loss and metrics are
+        used.
     optimizer : str, keras.optimizers.Optimizer or class, default="adam"
         Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.
     loss : str, keras.losses.Loss, class or callable, default=None
@@ -53,7 +62,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     metrics : list of str or keras.metrics.Metric, default=None
         Shown and kept in `history_` beside the loss.
     callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks. One with batch-level hooks costs a call for each batch.
+        Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
+        call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
+        checkpoint and shuffled windows do; batch-level hooks cost one for each batch.
     epochs : int, default=20
         Passes over the training rows.
     validation_split : float, default=0.0
@@ -67,10 +78,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     warm_start : bool, default=False
         Whether `fit` continues from the weights and optimizer of the last `fit`.
     verbose : int, default=0
-        1 shows a progress bar and how many rows were left out.
+        1 shows a progress bar, and how many windows are trained on and left out.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, dropout and shuffling. An int gives the same weights,
-        bit for bit, on each run on one machine.
+        bit for bit, on one machine with as many threads; the workers of a parallel
+        search have fewer.
     **routed : dict
         Keywords for the optimizer, loss, metrics, callbacks or model function, such as
         ``optimizer__clipnorm=1.0``.
@@ -82,9 +94,12 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     history_ : dict of str to list of float
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
     n_windows_ : int
-        Windows trained on in each epoch.
+        Windows trained on: those of an epoch of the last `fit`, plus those of all calls
+        of `partial_fit` since.
     n_dropped_rows_ : int
-        Oldest rows left out to fill whole batches.
+        Complete windows that the last `fit` left out, the oldest, so that batches are
+        whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
+        are not counted.
     sequence_length_ : int
         Rows in a window.
     n_outputs_ : int
@@ -99,6 +114,12 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Their names, where X was a frame.
     classes_ : ndarray of shape (n_classes,)
         The labels, in the order of the columns of `predict_proba`.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is neither a parameter nor routed to the optimizer, loss,
+        metrics, callbacks or model function. Values are checked by `fit`.
 
     See Also
     --------
@@ -190,8 +211,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Weights, optimizer, state, context and position all carry over, so that calls
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
-        count in the state, and wait for the next call to be trained on.
-        The learning rate is as callbacks left it, until another one is set.
+        count in the state, and wait for the next call to be trained on, unless
+        another call moves the state in between.
+        The learning rate is as callbacks left it, until another one is set. `epochs`,
+        `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and `verbose`
+        play no part.
 
         Parameters
         ----------
@@ -213,7 +237,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Raises
         ------
         ValueError
-            For labels that are not among the classes, and for balanced class weights.
+            For labels that are not among the classes, for balanced class weights, for
+            what `fit` refuses, and for other features or kinds of X than in the calls
+            before; the estimator stays as it was.
+        TypeError
+            For parameters of a wrong type, and for dates or durations in X.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -251,6 +279,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         -------
         p : ndarray of shape (n_rows, n_classes)
             Columns in the order of `classes_`; rows sum to one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`.
         """
         return self._probabilities(self._outputs(X))
 

@@ -38,8 +38,8 @@ def load_bike_rentals(*, return_X_y: bool = False) -> Any:
     -------
     frame : DataFrame of shape (8760, 10)
         If ``return_X_y`` is False. The index, "time", is the start of the hour. The
-        columns: ``rentals`` (bikes rented in that hour), of which ``casual`` by people
-        passing through and ``registered`` by members; ``temp`` (temperature, 0 is
+        columns: ``rentals`` (bikes rented in that hour), of which ``casual`` by casual
+        users and ``registered`` by members; ``temp`` (temperature, 0 is
         -8 °C and 1 is 39 °C), ``atemp`` (as it feels, 0 is -16 °C and 1 is 50 °C),
         ``hum`` (relative humidity, 1 is 100 %), ``windspeed`` (1 is 67, the largest
         of the source); ``weather`` ("clear", "cloudy/misty", "light rain/snow" or

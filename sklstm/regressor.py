@@ -39,9 +39,18 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Share of each layer's outputs dropped in training.
     model : callable, default=None
         A function that takes ``meta`` and returns a Keras model, instead of the
-        built-in one. ``meta`` is a dict with ``n_features_in_``, ``n_outputs_``,
-        ``sequence_length``, ``batch_size`` (None if stateless) and ``stateful``.
-        Keywords ``model__name=value`` are passed on to it.
+        built-in one; `units` and `dropout` are then not used. ``meta`` is a dict with
+        ``n_features_in_``, ``n_outputs_``, ``sequence_length``, ``batch_size`` (None if
+        stateless) and ``stateful``. Keywords ``model__name=value`` are passed on to
+        the function; where it has parameters ``compile_kwargs`` (optimizer, loss and
+        metrics, as a dict) or ``params`` (those of the estimator), it is given these
+        too.
+
+        The model must be built, with one input of shape (batch_size, sequence_length,
+        n_features_in_) and one output of shape (batch_size, n_outputs_), and with
+        ``stateful=meta["stateful"]`` in its recurrent layers, of which a stateful one
+        needs at least one. If it is compiled, its own optimizer, loss and metrics are
+        used.
     optimizer : str, keras.optimizers.Optimizer or class, default="adam"
         Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.
     loss : str, keras.losses.Loss, class or callable, default=None
@@ -49,7 +58,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     metrics : list of str or keras.metrics.Metric, default=None
         Shown and kept in `history_` beside the loss.
     callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks. One with batch-level hooks costs a call for each batch.
+        Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
+        call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
+        checkpoint and shuffled windows do; batch-level hooks cost one for each batch.
     epochs : int, default=20
         Passes over the training rows.
     validation_split : float, default=0.0
@@ -61,10 +72,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     warm_start : bool, default=False
         Whether `fit` continues from the weights and optimizer of the last `fit`.
     verbose : int, default=0
-        1 shows a progress bar and how many rows were left out.
+        1 shows a progress bar, and how many windows are trained on and left out.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, dropout and shuffling. An int gives the same weights,
-        bit for bit, on each run on one machine.
+        bit for bit, on one machine with as many threads; the workers of a parallel
+        search have fewer.
     **routed : dict
         Keywords for the optimizer, loss, metrics, callbacks or model function, such as
         ``optimizer__clipnorm=1.0``.
@@ -76,9 +88,12 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     history_ : dict of str to list of float
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
     n_windows_ : int
-        Windows trained on in each epoch.
+        Windows trained on: those of an epoch of the last `fit`, plus those of all calls
+        of `partial_fit` since.
     n_dropped_rows_ : int
-        Oldest rows left out to fill whole batches.
+        Complete windows that the last `fit` left out, the oldest, so that batches are
+        whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
+        are not counted.
     sequence_length_ : int
         Rows in a window.
     n_outputs_ : int
@@ -91,6 +106,12 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X was a frame.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is neither a parameter nor routed to the optimizer, loss,
+        metrics, callbacks or model function. Values are checked by `fit`.
 
     See Also
     --------
@@ -133,6 +154,22 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     True
     >>> model.observe(X[300:]).forecast(3).shape
     (3,)
+
+    A network of one's own, with a GRU:
+
+    >>> import keras
+    >>> def build_gru(meta, units=8):
+    ...     shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]
+    ...     return keras.Sequential([
+    ...         keras.Input(batch_shape=shape),
+    ...         keras.layers.GRU(units, stateful=meta["stateful"]),
+    ...         keras.layers.Dense(meta["n_outputs_"]),
+    ...     ])
+    >>> model = StatefulLSTMRegressor(
+    ...     model=build_gru, model__units=6, sequence_length=4, epochs=2)
+    >>> model = model.fit(X[:300], y[:300])
+    >>> [h.shape for h in model.state_.h]
+    [(1, 6)]
     """
 
     _y_options = {"multi_output": True, "y_numeric": True}
@@ -184,8 +221,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Weights, optimizer, state, context and position all carry over, so that calls
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
-        count in the state, and wait for the next call to be trained on.
-        The learning rate is as callbacks left it, until another one is set.
+        count in the state, and wait for the next call to be trained on, unless
+        another call moves the state in between.
+        The learning rate is as callbacks left it, until another one is set. `epochs`,
+        `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and `verbose`
+        play no part.
 
         Parameters
         ----------
@@ -201,6 +241,14 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         -------
         self : object
             The estimator, trained on these rows too.
+
+        Raises
+        ------
+        ValueError
+            For what `fit` refuses, and for other features, outputs or kinds of X than
+            in the calls before; the estimator stays as it was.
+        TypeError
+            For parameters of a wrong type, and for dates or durations.
         """
         return self._partial_fit(X, y, sample_weight)
 

@@ -30,7 +30,9 @@ def stream(fitted) -> Stream:
 
     A stateful estimator behind scalers and inside a grid search can still be stepped
     row by row: the calls of the result take rows as the composite takes them and
-    return predictions as it returns them.
+    return predictions as it returns them. Those are `predict`, `step`, `observe`,
+    `forecast` and the calls that reset, get and set the state; the estimator's others
+    are found at ``stream(fitted).estimator``, in the units that it sees.
 
     Parameters
     ----------
@@ -62,10 +64,9 @@ def stream(fitted) -> Stream:
     >>> X, y = series[:-1, np.newaxis], series[1:]
     >>> model = make_pipeline(StandardScaler(), StatefulLSTMRegressor(8, epochs=2))
     >>> live = stream(model.fit(X[:150], y[:150]))
-    >>> bool(np.allclose(live.step(X[150:160]), model.predict(X[150:160])))
-    False
-    >>> live.reseed_states().step(X[150:160]).shape   # degrees in, degrees out
-    (10,)
+    >>> before = model.predict(X[150:160])
+    >>> bool(np.allclose(live.step(X[150:160]), before))   # and the state has moved on
+    True
     >>> live.forecast(5).shape
     (5,)
     """
@@ -136,6 +137,11 @@ class Stream:
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
             What ``fitted.predict(X)`` returns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform` and the estimator's `predict` do.
         """
         return self._leave(self.estimator.predict(self.transform(X)))
 
@@ -150,7 +156,13 @@ class Stream:
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            What ``fitted.predict(X)`` would have returned.
+            What ``fitted.predict(X)`` would have returned, to rounding, for rows that
+            follow those seen: `step` never replays the rows of `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform` and the estimator's `predict` do; the state stays as it was.
         """
         return self._leave(self.estimator.step(self.transform(X)))
 
@@ -165,6 +177,11 @@ class Stream:
         Returns
         -------
         self : Stream
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform` and the estimator's `predict` do; the state stays as it was.
         """
         self.estimator.observe(self.transform(X))
         return self
@@ -230,7 +247,7 @@ class Stream:
         return self
 
     def reseed_states(self) -> Stream:
-        """Go back to the state at the end of `fit`.
+        """Go back to the state at the end of the last `fit`.
 
         Returns
         -------
@@ -258,6 +275,11 @@ class Stream:
         Returns
         -------
         self : Stream
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the estimator's `set_states` does.
         """
         self.estimator.set_states(state)
         return self

@@ -45,7 +45,11 @@ def compare_states(
     In all three a window keeps its true rows, those it reaches back into among them. So
     ``carried - reset`` tells what it is worth to have a state, and
     ``carried - swapped`` what it is worth to have the right one: a network that was
-    trained with states may do worse without any, whatever they say.
+    trained with states may do worse without one even where it carries no information.
+    The verdict takes a difference of up to 1 % of the carried score for none.
+
+    That is one fit for each fold and seed: 15 of them with ``TimeSeriesSplit(5)`` and
+    the three seeds that are the default. `n_jobs` spreads them over the processors.
 
     Parameters
     ----------

@@ -107,7 +107,8 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     sklearn.exceptions.NotFittedError
         If there is nothing to save yet.
     PersistenceError
-        For labels that are neither numbers nor strings.
+        For labels that are neither numbers nor strings, and for an entry of the history
+        that is no number.
     """
     check_is_fitted(estimator)
     recipe, learnt, arrays = estimator._recipe, estimator._parameters, Arrays()

@@ -2,7 +2,7 @@
 
 Each Display keeps the data of one picture apart from the drawing of it: class methods
 such as ``from_estimator`` compute the data and draw, `plot` draws again. Drawing needs
-matplotlib, ``pip install "sklstm[plots]"``; importing this package does not.
+matplotlib, ``pip install "matplotlib>=3.7"``; importing this package does not.
 """
 
 from sklstm.plotting._comparison import StateComparisonDisplay

@@ -38,7 +38,7 @@ def require_matplotlib(owner: str) -> None:
     except ImportError as error:
         raise ImportError(
             f"{owner} draws with matplotlib, which cannot be imported. Install it with:"
-            ' pip install "sklstm[plots]"'
+            ' pip install "matplotlib>=3.7"'
         ) from error
 
 

@@ -112,7 +112,8 @@ class ForecastDisplay(Display):
         truth_kw : dict, default=None
             Keywords for the lines of the truth.
         **line_kw : dict
-            Keywords for the lines of the forecast. Its ``label`` stands for it.
+            Keywords for the lines of the forecast. ``label`` is the forecast's name in
+            the legend.
 
         Returns
         -------
@@ -167,7 +168,8 @@ class ForecastDisplay(Display):
         truth_kw : dict, default=None
             Keywords for the lines of the truth.
         **line_kw : dict
-            Keywords for the lines of the forecast. Its ``label`` stands for it.
+            Keywords for the lines of the forecast. ``label`` is the forecast's name in
+            the legend.
 
         Returns
         -------
@@ -200,7 +202,8 @@ class ForecastDisplay(Display):
         truth_kw : dict, default=None
             Keywords for the lines of the truth.
         **line_kw : dict
-            Keywords for the lines of the forecast. Its ``label`` stands for it.
+            Keywords for the lines of the forecast. ``label`` is the forecast's name in
+            the legend.
 
         Returns
         -------

@@ -69,7 +69,7 @@ class LossCurveDisplay(Display):
         metrics : str or list of str, default=None
             Metrics to draw as well, by their names in ``history_``.
         yscale : str, default="linear"
-            Scale of the loss: "linear" or "log".
+            Scale of the loss: "linear", "log" or another one of matplotlib's.
         **line_kw : dict
             Keywords for every curve. A ``label`` is put before their names.
 
@@ -104,7 +104,7 @@ class LossCurveDisplay(Display):
         metrics : str or list of str, default=None
             Metrics to draw as well, by their names in `history`.
         yscale : str, default="linear"
-            Scale of the loss: "linear" or "log".
+            Scale of the loss: "linear", "log" or another one of matplotlib's.
         **line_kw : dict
             Keywords for every curve. A ``label`` is put before their names.
 
