@@ -48,8 +48,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
         The model must be built, with one input of shape (batch_size, sequence_length,
         n_features_in_) and one output of shape (batch_size, n_outputs_), and with
-        ``stateful=meta["stateful"]`` in its recurrent layers, of which a stateful one
-        needs at least one. If it is compiled, its own optimizer, loss and metrics are
+        ``stateful=meta["stateful"]`` in its recurrent layers; a stateful network needs
+        at least one of them. If it is compiled, its own optimizer, loss and metrics are
         used.
     optimizer : str, keras.optimizers.Optimizer or class, default="adam"
         Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.

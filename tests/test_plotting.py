@@ -140,7 +140,7 @@ def test_missing_matplotlib(make, monkeypatch):
     """Nothing but drawing needs it, and the error says what to install."""
     display = make()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match='pip install "matplotlib>=3.7"') as error:
+    with pytest.raises(ImportError, match=r'pip install "matplotlib>=3\.7"') as error:
         display.plot()
     assert str(error.value).startswith(type(display).__name__)
 
