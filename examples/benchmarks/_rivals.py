@@ -30,7 +30,8 @@ from _contestants import (
     reset_keras,
 )
 
-PYTORCH = "PyTorch"
+PYTORCH, PYTORCH_ALONE = "PyTorch", "PyTorch, one thread"
+TORCH = "torch"
 KERAS_EPSILON = 1e-7  # of Keras's Adam
 ADAM_BETA_2 = 0.999  # of both libraries' Adam
 
@@ -123,10 +124,28 @@ def make_resetting_callback() -> Any:
 # --- PyTorch ----------------------------------------------------------------------
 
 
-def start_pytorch(size: Size, weights: list[Array], epochs: int) -> Started:
-    """Train by an eager PyTorch loop that carries the state, with default threads."""
-    loop = PyTorchLoop(size, weights)
-    return loop.train(epochs), loop.train
+def start_pytorch(
+    size: Size, weights: list[Array], epochs: int, n_threads: int | None = None
+) -> Started:
+    """Train by an eager PyTorch loop that carries the state.
+
+    With as many threads as PyTorch takes by itself, or as are given: they help large
+    networks, and hold up small ones by waiting for each other.
+    """
+    train = partial(train_pytorch, PyTorchLoop(size, weights), n_threads)
+    return train(epochs), train
+
+
+def train_pytorch(loop: PyTorchLoop, n_threads: int | None, epochs: int) -> list[float]:
+    """Pass over the batches with so many threads, and leave their number as it was."""
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(n_threads or usual)
+    try:
+        return loop.train(epochs)
+    finally:
+        torch.set_num_threads(usual)
 
 
 class PyTorchLoop:
@@ -210,5 +229,6 @@ RIVALS = {
     LOOP: Rival(start_loop),
     f"{LOOP}, steps_per_execution=K": Rival(start_epoch_at_once),
     "scikeras": Rival(start_scikeras, "scikeras"),
-    PYTORCH: Rival(start_pytorch, "torch"),
+    PYTORCH: Rival(start_pytorch, TORCH),
+    PYTORCH_ALONE: Rival(partial(start_pytorch, n_threads=1), TORCH),
 }
