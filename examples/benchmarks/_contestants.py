@@ -109,11 +109,13 @@ def build_keras(
     size: Size,
     weights: list[Array] | None,
     learning_rate: float = LEARNING_RATE,
+    use_cudnn: bool | str = "auto",
     **compile_options: Any,
 ) -> Any:
     """Build and compile the stateful model of the tutorials.
 
-    Its initial weights are those given, or (None) as Keras draws them.
+    Its initial weights are those given, or (None) as Keras draws them. XLA compiles
+    only layers that were told not to use cuDNN.
     """
     import keras
 
@@ -121,7 +123,11 @@ def build_keras(
     layers: list[Any] = [keras.layers.Input(batch_shape=(B, T, F))]
     for depth, units in enumerate(size.units, start=1):
         more = depth < len(size.units)
-        layers.append(keras.layers.LSTM(units, stateful=True, return_sequences=more))
+        layers.append(
+            keras.layers.LSTM(
+                units, stateful=True, return_sequences=more, use_cudnn=use_cudnn
+            )
+        )
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     if weights is not None:
         model.set_weights(weights)

@@ -9,7 +9,8 @@ second.
   race.
 - The Keras loop is timed as it stands: M times ``fit(epochs=1)`` and reset on a
   compiled model, divided by M; also with ``steps_per_execution``, which runs all
-  batches of an epoch in one TensorFlow call.
+  batches of an epoch in one TensorFlow call, and *compiled*, which has XLA compile that
+  besides (``jit_compile=True``).
 - scikeras alone: one ``fit`` of M epochs on windows, a callback resets the states.
 - PyTorch: M epochs of an eager loop, with its default threads and with one. In the
   summary is the faster of the two in each turn.

@@ -65,7 +65,7 @@ def cut_windows(size: Size) -> tuple[Array, Array]:
 def start_loop(
     size: Size, weights: list[Array], epochs: int, **options: Any
 ) -> Started:
-    """Train by the plain loop, with these compile options."""
+    """Train by the plain loop, the model built with these options."""
     model = build_keras(size, weights, **options)
     train = partial(train_loop, model, cut_windows(size), size.batch_size)
     return train(epochs), train
@@ -81,6 +81,18 @@ def train_loop(
 def start_epoch_at_once(size: Size, weights: list[Array], epochs: int) -> Started:
     """Train by the plain loop, all batches of an epoch in one TensorFlow call."""
     return start_loop(size, weights, epochs, steps_per_execution=size.n_batches)
+
+
+def start_compiled(size: Size, weights: list[Array], epochs: int) -> Started:
+    """Train by the plain loop, all batches of an epoch in one call, by XLA."""
+    return start_loop(
+        size,
+        weights,
+        epochs,
+        use_cudnn=False,
+        jit_compile=True,
+        steps_per_execution=size.n_batches,
+    )
 
 
 def start_scikeras(size: Size, weights: list[Array], epochs: int) -> Started:
@@ -228,6 +240,7 @@ def build_pytorch(size: Size, weights: list[Array]) -> tuple[Any, Any]:
 RIVALS = {
     LOOP: Rival(start_loop),
     f"{LOOP}, steps_per_execution=K": Rival(start_epoch_at_once),
+    f"{LOOP}, compiled": Rival(start_compiled),
     "scikeras": Rival(start_scikeras, "scikeras"),
     PYTORCH: Rival(start_pytorch, TORCH),
     PYTORCH_ALONE: Rival(partial(start_pytorch, n_threads=1), TORCH),
