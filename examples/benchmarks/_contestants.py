@@ -33,16 +33,18 @@ class Size:
     n_batches: int  # K, batches in an epoch
 
     @property
+    def network(self) -> str:
+        """The size without the number of batches, where that is not what counts."""
+        units = "+".join(str(n) for n in self.units)
+        return f"B{self.batch_size} T{self.sequence_length} F{self.n_features} U{units}"
+
+    @property
     def n_rows(self) -> int:
         """Rows that give exactly ``n_batches`` full batches of windows."""
         return self.batch_size * self.n_batches + self.sequence_length - 1
 
     def __str__(self) -> str:
-        units = "+".join(str(n) for n in self.units)
-        return (
-            f"B{self.batch_size} T{self.sequence_length} F{self.n_features} "
-            f"U{units} K{self.n_batches}"
-        )
+        return f"{self.network} K{self.n_batches}"
 
 
 SIZES = {
@@ -51,6 +53,7 @@ SIZES = {
     3: Size(32, 30, 8, (64,), 30),
     4: Size(64, 60, 16, (128, 128), 10),
 }
+SMALL = Size(1, 1, 1, (32,), 250)  # sklstm's defaults, on 250 rows
 
 
 def make_rows(size: Size) -> tuple[Array, Array]:

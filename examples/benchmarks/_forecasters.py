@@ -57,6 +57,8 @@ def race(report: Report, plan: Plan) -> None:
         "s",
         {(label, SKFORECAST): difference},
     )
+    what = f"epoch, whole fit at {label}: {SKFORECAST} / {OURS}"
+    report.sum_up(what, result.turns.ratios(SKFORECAST))
 
 
 def race_fits(size: Size, repeats: int) -> ForecasterResult:

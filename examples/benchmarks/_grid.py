@@ -38,7 +38,7 @@ TARGET = 25.0  # the loop takes at least so many times as long
 
 @dataclass(frozen=True)
 class Grid:
-    """A small search: 2 batch sizes x 2 learning rates x 3 folds = 12 fits."""
+    """A small search: by itself 2 batch sizes, 2 learning rates, 3 folds: 12 fits."""
 
     n_rows: int = 999
     epochs: int = 10
@@ -66,10 +66,16 @@ class Grid:
                 for fold in range(self.n_splits):
                     yield batch_size, learning_rate, fold
 
+    @property
+    def network(self) -> str:
+        """The network of all its fits."""
+        lanes = ",".join(str(n) for n in self.batch_sizes)
+        return f"B{lanes} T{self.sequence_length} F1 U{self.units}"
+
     def __str__(self) -> str:
         return (
-            f"{len(list(self.fits()))} fits, {self.n_rows} rows, "
-            f"T{self.sequence_length} U{self.units}, {self.epochs} epochs"
+            f"{len(list(self.fits()))} fits, {self.n_rows} rows, {self.network}, "
+            f"{self.epochs} epochs"
         )
 
 
@@ -95,10 +101,28 @@ def race(report: Report, plan: Plan) -> None:
     difference = relative_difference(logs[LOOP].scores, logs[OURS].scores)
     text = report.check("scores of the grid", difference)
     report.turns("Whole grid", {str(grid): turns}, "s", {(str(grid), LOOP): text})
-    report.aim(f"grid: {LOOP} / {OURS}", turns.ratios(LOOP), at_least=TARGET)
+    what = f"grid of {grid}: {LOOP} / {OURS}"
+    report.sum_up(what, turns.ratios(LOOP), at_least=TARGET)
 
 
 # --- the searches -----------------------------------------------------------------
+
+
+def make_search(grid: Grid, **options: Any) -> Any:
+    """Make the GridSearchCV that fits and scores the grid's members, and no more."""
+    from sklearn.model_selection import GridSearchCV
+
+    return GridSearchCV(
+        make_sklstm(grid.size(grid.batch_sizes[0]), grid.epochs),
+        {
+            "batch_size": list(grid.batch_sizes),
+            "optimizer__learning_rate": list(grid.learning_rates),
+        },
+        cv=grid.folds(),
+        refit=False,
+        error_score="raise",
+        **options,
+    )
 
 
 @dataclass
@@ -128,26 +152,13 @@ def run_keras(grid: Grid, weights: list[list[Array]]) -> SearchLog:
 
 def search_sklstm(grid: Grid, log: SearchLog) -> None:
     """Fit and score the grid's members by GridSearchCV."""
-    from sklearn.model_selection import GridSearchCV
 
     def score(estimator: Any, X: Array, y: Array) -> float:
         log.scores.append(mean_squared_error(estimator.predict(X), y))
         log.weights.append(estimator.initial_weights_)
         return -log.scores[-1]
 
-    search = GridSearchCV(
-        make_sklstm(grid.size(grid.batch_sizes[0]), grid.epochs),
-        {
-            "batch_size": list(grid.batch_sizes),
-            "optimizer__learning_rate": list(grid.learning_rates),
-        },
-        cv=grid.folds(),
-        scoring=score,
-        n_jobs=1,
-        refit=False,
-        error_score="raise",
-    )
-    search.fit(*make_series(grid.n_rows))
+    make_search(grid, scoring=score).fit(*make_series(grid.n_rows))
 
 
 def search_keras(grid: Grid, weights: list[list[Array]], log: SearchLog) -> None:

@@ -44,8 +44,9 @@ def race(report: Report, plan: Plan) -> None:
         for name, mb in seen.items()
     ]
     print_table(header, rows)
-    growth = slope(seen[OURS])
-    report.aim(f"memory: {OURS}", [growth], at_most=TARGET, unit="MB a fit")
+    for name, goal in ((OURS, TARGET), (LOOP, None)):
+        what = f"memory at {grid.network}: {name}"
+        report.sum_up(what, [slope(seen[name])], at_most=goal, unit="MB a fit")
 
 
 def fit_ours(grid: Grid, n_fits: int) -> list[float]:

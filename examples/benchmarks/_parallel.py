@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from _contestants import Size, make_series, make_sklstm
+from _contestants import make_series
+from _grid import Grid, make_search
 from _measure import absolute_difference, seconds
 from _plan import Plan
 from _processes import import_contestants
@@ -24,29 +25,8 @@ TURNS = 3
 TARGET = 1.6  # n_jobs=1 takes at least so many times as long
 
 
-@dataclass(frozen=True)
-class Search:
-    """A search: the network, how long to train it, and what to choose from."""
-
-    n_rows: int = 4_000
-    epochs: int = 150
-    sequence_length: int = 14
-    units: int = 32
-    batch_sizes: tuple[int, ...] = (8, 16)
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
-    n_splits: int = 3
-
-    @property
-    def size(self) -> Size:
-        """The network; the number of batches is the fold's."""
-        return Size(self.batch_sizes[0], self.sequence_length, 1, (self.units,), 0)
-
-    def __str__(self) -> str:
-        n_fits = len(self.batch_sizes) * len(self.learning_rates) * self.n_splits
-        return f"{n_fits} fits, {self.n_rows} rows, {self.epochs} epochs"
-
-
-QUICK_SEARCH = Search(100, 2, 3, 8, (8,), (1e-3, 1e-2), 2)
+SEARCH = Grid(4_000, 150, 14, 32, (8, 16), (1e-3, 3e-3, 1e-2), 3)
+QUICK_SEARCH = Grid(100, 2, 3, 8, (8,), (1e-3, 1e-2), 2)
 
 
 @dataclass(frozen=True)
@@ -60,7 +40,7 @@ class SearchResult:
 
 def race(report: Report, plan: Plan) -> None:
     """Let both search in turns, and compare what they find."""
-    search = QUICK_SEARCH if plan.quick else Search()
+    search = QUICK_SEARCH if plan.quick else SEARCH
     results = take_turns(
         {
             TWO: partial(measure, plan, search, 2),
@@ -73,7 +53,8 @@ def race(report: Report, plan: Plan) -> None:
     text = compare(report, results[ALONE][0], results[TWO][0])
     report.turns("Search in processes", turns, "s", {(str(search), ALONE): text})
     ratios = turns[str(search)].ratios(ALONE)
-    report.aim(f"parallel: {ALONE} / {TWO}", ratios, at_least=TARGET)
+    what = f"parallel, {search}: {ALONE} / {TWO}"
+    report.sum_up(what, ratios, at_least=TARGET)
 
 
 def compare(report: Report, alone: SearchResult, two: SearchResult) -> str:
@@ -84,30 +65,18 @@ def compare(report: Report, alone: SearchResult, two: SearchResult) -> str:
     return report.check("best scores of the parallel searches", difference, 0.0)
 
 
-def measure(plan: Plan, search: Search, n_jobs: int) -> SearchResult:
+def measure(plan: Plan, search: Grid, n_jobs: int) -> SearchResult:
     """Search in a process of its own."""
     note(f"search of {search}: n_jobs={n_jobs}")
     return plan.processes.call(run_search, search, n_jobs)
 
 
-def run_search(search: Search, n_jobs: int) -> SearchResult:
+def run_search(search: Grid, n_jobs: int) -> SearchResult:
     """Search by GridSearchCV."""
     import_contestants()
     from joblib.externals.loky import get_reusable_executor
-    from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
-    X, y = make_series(search.n_rows)
-    grid = GridSearchCV(
-        make_sklstm(search.size, search.epochs),
-        {
-            "batch_size": list(search.batch_sizes),
-            "optimizer__learning_rate": list(search.learning_rates),
-        },
-        cv=TimeSeriesSplit(search.n_splits),
-        n_jobs=n_jobs,
-        refit=False,
-        error_score="raise",
-    )
-    taken = seconds(partial(grid.fit, X, y))
+    grid = make_search(search, n_jobs=n_jobs)
+    taken = seconds(partial(grid.fit, *make_series(search.n_rows)))
     get_reusable_executor().shutdown(wait=True)  # else workers idle for five minutes
     return SearchResult(taken, float(grid.best_score_), dict(grid.best_params_))

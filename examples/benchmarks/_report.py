@@ -1,4 +1,4 @@
-"""What the races found: tables, disagreements, targets met and missed.
+"""What the races found: tables, disagreements, and a summary with targets.
 
 Owns the printed report and the exit status. Figures come in; none is measured here.
 """
@@ -33,7 +33,7 @@ class Report:
     def __init__(self, judged: bool) -> None:
         self.judged = judged
         self.disagreements: list[str] = []
-        self.targets: list[tuple[str, str, str, str]] = []
+        self.summary: list[tuple[str, str, str, str]] = []
 
     def say(self, text: str) -> None:
         """Print a paragraph."""
@@ -82,7 +82,7 @@ class Report:
         header = ["race", "contestant", unit, f"times as long as {bases}"]
         print_table([*header, "difference"], rows, n_text=2)
 
-    def aim(
+    def sum_up(
         self,
         what: str,
         values: Sequence[float],
@@ -91,20 +91,24 @@ class Report:
         at_most: float | None = None,
         unit: str = "times",
     ) -> None:
-        """Remember a target, which the median of `values` meets or misses."""
+        """Remember a figure; its median meets or misses a target, if it has one."""
         median = float(np.median(values))
+        goal = verdict = "-"
         if at_least is not None:
-            goal, met = f"at least {at_least:g}", median >= at_least
-        else:
-            assert at_most is not None
-            goal, met = f"at most {at_most:g}", median <= at_most
-        verdict = ("met" if met else "MISSED") if self.judged else "not judged"
-        self.targets.append((what, f"{spread(values)} {unit}", goal, verdict))
+            goal, verdict = f"at least {at_least:g}", self._judge(median >= at_least)
+        elif at_most is not None:
+            goal, verdict = f"at most {at_most:g}", self._judge(median <= at_most)
+        self.summary.append((what, f"{spread(values)} {unit}", goal, verdict))
+
+    def _judge(self, is_met: bool) -> str:
+        if not self.judged:
+            return "not judged"
+        return "met" if is_met else "MISSED"
 
     def conclude(self) -> int:
-        """Print targets and disagreements; return the exit status."""
-        if self.targets:
-            print_table(["race", "measured", "target", "verdict"], self.targets)
+        """Print the summary and disagreements; return the exit status."""
+        if self.summary:
+            print_table(["race", "measured", "target", "verdict"], self.summary)
         for line in self.disagreements:
             print(f"DISAGREEMENT: {line}")
         if not self.disagreements:

@@ -56,14 +56,13 @@ def race(report: Report, plan: Plan) -> None:
         plan.turns(TURNS),
     )
     print(
-        f"One epoch on many rows, B{network.batch_size} T{network.sequence_length} "
-        f"F{network.n_features} U{network.units[0]}; growth of {memory_kind()}\n",
+        f"One epoch on many rows, {network.network}; growth of {memory_kind()}\n",
         flush=True,
     )
     header = ["rows", "seconds", "µs a row", "X, MB", "growth, MB", "growth / X"]
     rows = [tell(report, int(n), several) for n, several in fits.items()]
     print_table([*header, "difference"], rows)
-    aim(report, numbers, fits)
+    sum_up(report, network, fits)
 
 
 def measure(plan: Plan, network: Size, n_rows: int) -> LongFit:
@@ -86,18 +85,17 @@ def tell(report: Report, n_rows: int, fits: list[LongFit]) -> list[object]:
     ]
 
 
-def aim(
-    report: Report, numbers: tuple[int, ...], fits: dict[str, list[LongFit]]
-) -> None:
+def sum_up(report: Report, network: Size, fits: dict[str, list[LongFit]]) -> None:
     """Hold the most rows against what they hold, and against fewer rows."""
-    fewer, most = numbers[-2:]
-    pairs = list(zip(fits[str(fewer)], fits[str(most)], strict=True))
+    fewer, most = list(fits)[-2:]
+    pairs = list(zip(fits[fewer], fits[most], strict=True))
     shares = [fit.growth_mb / fit.rows_mb for _, fit in pairs]
-    times = [(long.seconds / most) / (short.seconds / fewer) for short, long in pairs]
-    what = f"scale: memory at {most} rows / X"
-    report.aim(what, shares, at_most=MEMORY_TARGET)
-    what = f"scale: time a row at {most} rows / at {fewer}"
-    report.aim(what, times, at_most=TIME_TARGET)
+    n_times = int(most) / int(fewer)
+    times = [long.seconds / short.seconds / n_times for short, long in pairs]
+    race = f"scale, {most} rows at {network.network}"
+    report.sum_up(f"{race}: memory / X", shares, at_most=MEMORY_TARGET)
+    what = f"{race}: time a row / at {fewer} rows"
+    report.sum_up(what, times, at_most=TIME_TARGET)
 
 
 # --- in a process of its own ------------------------------------------------------

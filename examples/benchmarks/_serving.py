@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from _contestants import (
+    SMALL,
     Array,
     Size,
     build_keras,
@@ -38,7 +39,6 @@ from _report import Report, note
 from _turns import OURS, Turns, take_turns
 
 KERAS_PREDICT, KERAS_CALL = "Keras predict", "Keras call"
-SMALL = Size(1, 1, 1, (32,), 250)
 LARGE = Size(32, 14, 1, (32,), 50)  # K and so the number of rows is that of the fit
 N_ROWS = 100_000
 N_QUICK_ROWS = 1_000
@@ -79,7 +79,7 @@ def make_new_rows(n_rows: int) -> Array:
 
 def race_step(report: Report, plan: Plan) -> None:
     """Time one row's answer."""
-    note(f"step at {SMALL}")
+    note(f"step at {SMALL.network}")
     n_calls = QUICK_STEP_CALLS if plan.quick else STEP_CALLS
     result = plan.processes.call(race_steps, n_calls, plan.turns(TURNS))
     differences = {
@@ -90,10 +90,13 @@ def race_step(report: Report, plan: Plan) -> None:
         )
         for name, difference in result.differences.items()
     }
-    title = f"Answer to the next row, network {SMALL}"
+    title = f"Answer to the next row, network {SMALL.network}"
     report.turns(title, {"one row": result.turns}, "µs", differences)
     micro = [1e6 * time for time in result.turns.times[OURS]]
-    report.aim(f"step: {OURS}", micro, at_most=STEP_TARGET, unit="µs")
+    race = f"step at {SMALL.network}"
+    report.sum_up(f"{race}: {OURS}", micro, at_most=STEP_TARGET, unit="µs")
+    for name in (KERAS_CALL, KERAS_PREDICT):
+        report.sum_up(f"{race}: {name} / {OURS}", result.turns.ratios(name))
 
 
 def race_steps(n_calls: dict[str, int], repeats: int) -> ServingResult:
@@ -135,17 +138,16 @@ def time_calls(call: Any, inputs: list[Array], n_calls: int) -> float:
 def race_predict(report: Report, plan: Plan) -> None:
     """Time the answers to many new rows."""
     n_rows = N_QUICK_ROWS if plan.quick else N_ROWS
-    note(f"predict {n_rows} rows at {LARGE}")
+    label = f"{n_rows} rows at {LARGE.network}"
+    note(f"predict {label}")
     result = plan.processes.call(race_predictions, n_rows, plan.turns(TURNS))
-    label = f"{n_rows} rows"
     difference = result.differences[KERAS_PREDICT]
     text = report.check("predict: answers of Keras", difference, KERAS_ANSWERS)
-    title = f"Predictions, network {LARGE}"
     differences = {(label, KERAS_PREDICT): text}
-    report.turns(title, {label: result.turns}, "s", differences)
+    report.turns("Predictions", {label: result.turns}, "s", differences)
     ratios = result.turns.ratios(KERAS_PREDICT)
     what = f"predict {label}: {KERAS_PREDICT} / {OURS}"
-    report.aim(what, ratios, at_least=PREDICT_TARGET)
+    report.sum_up(what, ratios, at_least=PREDICT_TARGET)
 
 
 def race_predictions(n_rows: int, repeats: int) -> ServingResult:
