@@ -1,6 +1,6 @@
 """The processes that measurements run in.
 
-Owns their starting and ending, and quiet imports inside them. Functions sent to a
+Owns their starting and ending, and the imports inside them. Functions sent to a
 process are module-level ones, their arguments and results plain values.
 """
 
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
-import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -76,32 +74,12 @@ class Processes:
             return process.call(function, *args)
 
 
-def import_quietly(*modules: str) -> None:
-    """Import modules without the lines that TensorFlow writes while it starts.
-
-    C++ writes them to file descriptor 2, some before it reads its log level. That is
-    not left in the environment, where sklstm takes it for the user's own wish.
-    """
-    set_here = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            for module in modules:
-                importlib.import_module(module)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            if set_here:
-                del os.environ["TF_CPP_MIN_LOG_LEVEL"]
-
-
 def import_contestants() -> None:
     """Import all that sklstm and the Keras loop need, so that no import is timed.
 
-    sklstm comes first, as in a program that has nothing else: it tells TensorFlow which
-    folder to keep programs in, where one is named.
+    sklstm comes first, as in a program that has nothing else: it imports TensorFlow and
+    Keras quietly, and tells TensorFlow which folder to keep programs in, where one is
+    named.
     """
-    import_quietly("sklstm.regressor", "tensorflow", "keras", "sklearn.model_selection")
+    for module in ("sklstm.regressor", "sklearn.model_selection"):
+        importlib.import_module(module)

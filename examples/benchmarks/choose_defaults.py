@@ -1,14 +1,20 @@
-"""The measurement behind the estimators' defaults.
+"""What other settings than the defaults would do on real series.
 
-Fits candidate defaults on real series, each setting varied by itself from a base, then
-the best of each setting together, then the defaults as the package has them. Every
+The defaults have windows of one row in one lane, so that the smallest data can be
+fitted, ten rows say, whatever would do better on more.
+
+This fits candidate settings on real series, each setting varied by itself from a base,
+then the best of each setting together, then the defaults as the package has them. Every
 candidate forecasts the next row of every series, in time-series folds and with several
-seeds, the inputs and the target scaled as in the README. A score is the error on the
-held-out rows divided by that of persistence (the next value will be the last one):
-root mean square error for a number, error rate for a class. Below 1 beats persistence.
+seeds, the inputs and a numeric target scaled to mean 0, variance 1. A score is the
+error on the held-out rows divided by that of persistence (the next value will be the
+last one): root mean square error for a number, error rate for a class. Below 1 beats
+persistence. The best of each setting is chosen and scored on the same folds, so its
+score flatters it.
 
 A candidate's rank is its place among all candidates, 1 for the best, averaged over
-series and seeds; it does not let one series with large differences decide.
+series and seeds; equal scores share a place. It does not let one series with large
+differences decide.
 
 Run ``python choose_defaults.py``, with ``--quick`` for a check of a minute, or with
 ``--base sequence_length=1 batch_size=1`` to look around another base.
@@ -29,6 +35,7 @@ import numpy as np
 from _measure import count_cpus, describe_machine
 from _tables import print_table
 from joblib import Parallel, delayed
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import TimeSeriesSplit
@@ -137,7 +144,7 @@ def combine_best(base: Settings, ranks: dict[str, float]) -> Settings:
 
 
 def make_estimator(series: Series, settings: Settings, seed: int) -> BaseEstimator:
-    """Return the estimator as the README sets it up, scaled in and out."""
+    """Return the estimator behind scalers of its inputs and of a numeric target."""
     params: dict[str, Any] = dict(settings)
     if "learning_rate" in params:
         params["optimizer__learning_rate"] = params.pop("learning_rate")
@@ -215,7 +222,7 @@ def geometric_mean(values: Iterable[float]) -> float:
 def rank_candidates(outcomes: list[list[Outcome]]) -> list[float]:
     """Return each candidate's mean rank over series and seeds."""
     scores = np.array([[one.scores for one in row] for row in outcomes])  # (C, S, R)
-    ranks = scores.argsort(axis=0).argsort(axis=0) + 1
+    ranks = rankdata(scores, axis=0)  # (C, S, R), of the candidates
     return [float(rank) for rank in ranks.mean(axis=(1, 2))]
 
 
@@ -239,7 +246,9 @@ def print_outcomes(
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Measure candidate defaults.")
+    parser = argparse.ArgumentParser(
+        description="Measure other settings than the defaults."
+    )
     parser.add_argument("--quick", action="store_true", help="a check of a minute")
     parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--jobs", type=int, default=count_cpus(), help="processes")
@@ -279,6 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [*candidates, "best of each", "package's defaults"]
     print(f"Error relative to persistence, {len(seeds)} seed(s), {N_SPLITS} folds:")
     print_outcomes(names, series, outcomes)
+    print("Best of each: chosen and scored on the same folds, so its score flatters it")
     return 0
 
 

@@ -2,22 +2,13 @@
 
 ``python race.py`` runs every race, ``python race.py epoch grid`` those two, and
 ``python race.py --quick`` all of them at reduced size, in about a minute, without
-holding figures against targets. What each times, and how, is in its module:
-
-=========  ==================================================  ====================
-epoch      training, by the epoch, at four sizes               _epochs, _forecasters
-grid       a search of twelve fits                             _grid
-fit        whole fits: the first and second in a process       _fits
-step       the answer to the next row                          _serving
-predict    the answers to many rows                            _serving
-scale      a fit's memory and time as rows become many         _scale
-parallel   a search in two processes                           _parallel
-memory     what a process gains with every fit                 _memory
-=========  ==================================================  ====================
+holding figures against targets. README.md, beside this file, lists contestants and
+targets; what each race times, and how, is told at the top of its module.
 
 Contestants take turns within one run. A time is the median over the turns with the
-least and the largest, and a ratio the same of the ratios turn by turn. Exits with
-status 1 where results that should agree do not; a missed target is only reported.
+least and the largest, and a ratio the same of the ratios turn by turn (of the floor,
+the best of the run in every turn). Exits with status 1 where results that should agree
+do not; a missed target is only reported.
 """
 
 from __future__ import annotations
