@@ -134,11 +134,14 @@ def vary_one_at_a_time(base: Settings, names: Iterable[str]) -> dict[str, Settin
 
 
 def combine_best(base: Settings, ranks: dict[str, float]) -> Settings:
-    """Return the best value of each setting, by rank, all together."""
+    """Return the best value of each setting, by rank, all together.
+
+    The base's own stays where no other is better, or none was tried.
+    """
     best = dict(base)
     for name, values in CHOICES.items():
-        rank_of = {v: ranks.get(f"{name} {v:g}", ranks["base"]) for v in values}
-        rank_of.setdefault(base[name], ranks["base"])
+        tried = {v: ranks[f"{name} {v:g}"] for v in values if f"{name} {v:g}" in ranks}
+        rank_of = {base[name]: ranks["base"], **tried}
         best[name] = min(rank_of, key=lambda value: rank_of[value])
     return best
 
