@@ -222,9 +222,7 @@ def sharing_key(model: keras.Model) -> tuple | None:
     config = keras.saving.serialize_keras_object(model)
     if _holds_functions(config):
         return None
-    names = {layer.name for layer in model._flatten_layers()}
-    numbered = {name: f"#{k}" for k, name in enumerate(_in_order(model, names))}
-    config = _without_names(config, numbered)
+    config = _without_names(config, {})
     return ("UserNetwork", json.dumps(config, sort_keys=True, default=str))
 
 
@@ -240,25 +238,28 @@ def _holds_functions(config: Any) -> bool:
     return False
 
 
-def _in_order(model, names: set[str]) -> list[str]:
-    ordered = dict.fromkeys(layer.name for layer in model._flatten_layers())
-    return [name for name in ordered if name in names]
+def _without_names(config: Any, numbers: dict[str, int], is_name: bool = False) -> Any:
+    """`config` with names numbered, and without what does not shape the graph.
 
-
-def _without_names(config: Any, numbered: dict[str, str]) -> Any:
-    """`config` with names numbered, and without what does not shape the graph."""
+    `numbers` are those of the names met so far, to which it adds.
+    """
     if isinstance(config, dict):
-        left_out = ("seed", "build_config", "compile_config")
         return {
-            key: _without_names(value, numbered)
+            key: value
+            if key == "dtype"  # policies have names too
+            else _without_names(value, numbers, key in _NAMING)
             for key, value in config.items()
-            if key not in left_out
+            if key not in _SHAPELESS
         }
     if isinstance(config, list | tuple):
-        return [_without_names(value, numbered) for value in config]
-    if isinstance(config, str):
-        return numbered.get(config, config)
+        return [_without_names(value, numbers, is_name) for value in config]
+    if isinstance(config, str) and is_name:
+        return numbers.setdefault(config, len(numbers))
     return config
+
+
+_NAMING = {"name", "keras_history", "input_layers", "output_layers"}
+_SHAPELESS = {"seed", "build_config", "compile_config"}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from helpers import (
 from sklearn.base import clone
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm._network import sharing_key
 
 T, B, K = 2, 3, 5
 N, N_NEW = T - 1 + B * K, 7
@@ -669,6 +670,50 @@ def test_what_differs_unseen_shares_nothing(model):
     assert_identical_weights(once.initial_weights_, twice.initial_weights_)
     assert_close(twice.predict(X[N:]), 2 * once.predict(X[N:]))
     assert np.abs(once.predict(X[N:])).max() > 1e-3
+
+
+def activated(meta, kind, name=None):
+    """An activation as a layer of its own, which may be named after it."""
+    return keras.Sequential(
+        [
+            start(meta),
+            layers.LSTM(2, stateful=meta["stateful"]),
+            layers.Activation(kind, name=name),
+            layers.Dense(1),
+        ]
+    )
+
+
+def test_a_name_says_nothing_of_the_graph():
+    """Layers named after what they do, as in a search over activations."""
+    regressor(activated, model__kind="relu", model__name="relu").fit(X[:N], y[:N])
+    named = regressor(activated, model__kind="gelu", model__name="gelu")
+    plain = regressor(activated, model__kind="gelu")
+    named, plain = named.fit(X[:N], y[:N]), plain.fit(X[:N], y[:N])
+    assert_identical_weights(named.get_weights(), plain.get_weights())
+
+
+def test_a_name_may_be_that_of_a_dtype():
+    """Policies have names too, which are no layer's."""
+
+    def key(dtype):
+        dense = layers.Dense(1, dtype=dtype, name=dtype)
+        model = keras.Sequential([start(make_meta(B)), layers.LSTM(2), dense])
+        return sharing_key(model)
+
+    assert key("float16") != key("bfloat16")
+
+
+def test_names_are_numbered_wherever_they_stand():
+    """Keras counts them up: in models inside others too, and those of operations."""
+
+    def key():
+        inner = simple_rnn(make_meta(B))
+        inputs = start(make_meta(B))
+        outputs = keras.ops.abs(inner(inputs)) + gru(make_meta(B))(inputs)
+        return sharing_key(keras.Model(inputs, outputs))
+
+    assert key() == key()
 
 
 def test_a_clone_of_a_graph_with_its_own_layer_trains_alike():
