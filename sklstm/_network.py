@@ -213,17 +213,23 @@ def sharing_key(model: keras.Model) -> tuple | None:
     """A key equal for models whose graphs are equal, or None where none can be had.
 
     Built-in layers tell all about themselves in their configuration; layers of the
-    user's own and `Lambda` may not.
+    user's own and `Lambda` may not, and those that adapt to data leave out what they
+    have learnt.
     """
     for layer in model._flatten_layers():
         own = not type(layer).__module__.startswith("keras.")
-        if own or isinstance(layer, keras.layers.Lambda):
+        if own or isinstance(layer, keras.layers.Lambda) or _has_adapted(layer):
             return None
     config = keras.saving.serialize_keras_object(model)
     if _holds_functions(config):
         return None
     config = _without_names(config, {})
     return ("UserNetwork", json.dumps(config, sort_keys=True, default=str))
+
+
+def _has_adapted(layer: keras.layers.Layer) -> bool:
+    """Whether a layer may hold statistics of data; a given mean is configuration."""
+    return hasattr(layer, "adapt") and getattr(layer, "input_mean", None) is None
 
 
 def _holds_functions(config: Any) -> bool:

@@ -716,6 +716,37 @@ def test_names_are_numbered_wherever_they_stand():
     assert key() == key()
 
 
+def adapted(meta, factor=1.0):
+    """Standardised by what the layer has seen, which its configuration leaves out."""
+    seen = layers.Normalization()
+    seen.adapt(X * factor)
+    return keras.Sequential(
+        [
+            start(meta),
+            seen,
+            layers.SimpleRNN(2, stateful=meta["stateful"], activation="linear"),
+            layers.Dense(1),
+        ]
+    )
+
+
+def test_adapted_layers_share_nothing():
+    """Data half as large, by a layer that has seen it: the same numbers."""
+    still = {"epochs": 1, "optimizer__learning_rate": 0.0}
+    whole = regressor(adapted, **still).fit(X[:N], y[:N])
+    half = regressor(adapted, model__factor=0.5, **still).fit(X[:N] / 2, y[:N])
+    assert_close(half.predict(X[N:] / 2), whole.predict(X[N:]))
+
+
+def test_given_means_share_a_program():
+    def key(mean):
+        given = layers.Normalization(mean=mean, variance=[1.0, 4.0])
+        model = [start(make_meta(B)), given, layers.SimpleRNN(2), layers.Dense(1)]
+        return sharing_key(keras.Sequential(model))
+
+    assert key([1.0, 2.0]) == key([1.0, 2.0]) != key([1.0, 3.0])
+
+
 def test_a_clone_of_a_graph_with_its_own_layer_trains_alike():
     one = regressor(own_layer, model__factor=2.0).fit(X[:N], y[:N])
     other = clone(one).fit(X[:N], y[:N])
