@@ -6,8 +6,11 @@ epoch loop's. NumPy only: callbacks are known by their attributes.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
+import pickle
+import types
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -177,9 +180,32 @@ def _described(value: Any) -> Any:
         return [_described(item) for item in value]
     if isinstance(value, np.random.RandomState):
         return _described(value.get_state())
-    kind = value if hasattr(value, "__qualname__") else type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    return [name, {} if kind is value else _settings(value)]
+    if isinstance(value, functools.partial):
+        return _described(["partial", value.func, value.args, value.keywords])
+    if isinstance(value, types.MethodType):
+        return _described([value.__func__, value.__self__])
+    is_made = not hasattr(value, "__qualname__")  # by calling what has one
+    kind = type(value) if is_made else value
+    return [
+        f"{kind.__module__}.{kind.__qualname__}",
+        _content(value) if is_made else {},
+    ]
+
+
+def _content(value: Any) -> Any:
+    """What is in an object: its numbers, what it was made with, or its pickle."""
+    if hasattr(value, "__array__"):  # a frame, a series or a tensor
+        return _described([list(getattr(value, "columns", ())), np.asarray(value)])
+    if hasattr(value, "get_config") or hasattr(value, "on_epoch_end"):
+        return _settings(value)
+    try:
+        return joblib.hash(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            "A checkpoint tells trainings apart by their parameters, but"
+            f" {value!r} tells nothing of what it holds: {error}. Give its class a"
+            " get_config method, or leave checkpoint= out."
+        ) from error
 
 
 def _settings(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import itertools
 import multiprocessing
 import os
@@ -9,11 +11,13 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import assert_identical_weights
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
@@ -185,6 +189,88 @@ def test_other_data_starts_anew(tmp_path):
         fresh = regressor(callbacks=callbacks()).fit(*data)
         assert_identical_weights(learnt(other), learnt(fresh))
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def widened(meta, by=1, like=None):
+    """A model function with arguments of its own, one of which is not used."""
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=(meta["batch_size"], 2, 2)),
+            keras.layers.LSTM(2 + by, stateful=True),
+            keras.layers.Dense(1),
+        ]
+    )
+
+
+class Size:
+    """A value of the user's own, whose attribute is no argument by name."""
+
+    def __init__(self, size):
+        self._size = size
+
+    def build(self, meta):
+        return widened(meta, self._size)
+
+
+KINDS = {
+    "series": lambda k: {"like": pd.Series([k, 2])},
+    "frame": lambda k: {"like": pd.DataFrame({"a": [k, 2]})},
+    "columns": lambda k: {"like": pd.DataFrame({"ab"[k]: [1, 2]})},
+    "tensor": lambda k: {"like": keras.ops.convert_to_tensor([k, 2])},
+    "day": lambda k: {"like": datetime.date(2024, 1, 1 + k)},
+    "path": lambda k: {"like": Path("ab"[k])},
+    "set": lambda k: {"like": {"same", "ab"[k]}},
+    "object": lambda k: {"like": Size(k)},
+    "nested": lambda k: {"like": [{"deep": pd.Series([k])}]},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_tell_trainings_apart(kind, tmp_path):
+    """By their content, whatever they are: equal ones go on, others start anew."""
+
+    def path(k):
+        arguments = {f"model__{n}": v for n, v in KINDS[kind](k).items()}
+        model = regressor(model=widened, **arguments)
+        return model._open_checkpoint(tmp_path, 1, X, Y, None).path
+
+    assert path(0) == path(0) != path(1)
+
+
+def test_model_functions_tell_trainings_apart(tmp_path):
+    """Partial ones by what they call and with what, methods by what they belong to."""
+    paths = [
+        regressor(model=model)._open_checkpoint(tmp_path, 1, X, Y, None).path
+        for model in (
+            widened,
+            functools.partial(widened, by=2),
+            functools.partial(widened, by=3),
+            functools.partial(widened, by=3),
+            functools.partial(widened, like=pd.Series([3])),
+            Size(2).build,
+            Size(3).build,
+        )
+    ]
+    assert paths[2] == paths[3]
+    assert len(set(paths)) == 6
+
+
+def test_weights_in_a_series_tell_trainings_apart(tmp_path):
+    with pytest.raises(Killed):
+        weights = pd.Series(np.linspace(0.5, 1, 40))
+        regressor(callbacks=callbacks(3)).fit(X, Y, weights, checkpoint=tmp_path)
+    other = regressor(callbacks=callbacks())
+    other.fit(X, Y, weights[::-1], checkpoint=tmp_path)
+    fresh = regressor(callbacks=callbacks()).fit(X, Y, weights[::-1])
+    assert_identical_weights(learnt(other), learnt(fresh))
+
+
+def test_what_cannot_be_told_apart_is_refused(tmp_path):
+    """An object that has neither a configuration nor a pickle."""
+    model = regressor(model=widened, model__like=threading.Lock())
+    text = "_thread.lock .*tells nothing of what it holds.* or leave checkpoint= out"
+    with pytest.raises(TypeError, match=text):
+        model.fit(X, Y, checkpoint=tmp_path)
 
 
 def test_ctrl_c_leaves_a_checkpoint(tmp_path):
