@@ -159,15 +159,24 @@ def remind(callbacks: Sequence[Any], memories: Sequence[dict[str, Any]]) -> None
 
 
 def _is_memory(value: Any) -> bool:
-    return isinstance(value, _PLAIN | np.ndarray) or _is_list_of_arrays(value)
+    return isinstance(value, _PLAIN) or _is_array(value) or _is_list_of_arrays(value)
 
 
 def _is_same(value: Any, old: Any) -> bool:
     return isinstance(value, _PLAIN) and type(value) is type(old) and value == old
 
 
+def _is_array(value: Any) -> bool:
+    """Whether a file can hold it: truth values, and numbers of up to 64 bits."""
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype.kind in "biuf"
+        and value.dtype.itemsize <= 8
+    )
+
+
 def _is_list_of_arrays(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, np.ndarray) for v in value)
+    return isinstance(value, list) and all(map(_is_array, value))
 
 
 def _described(value: Any) -> Any:
@@ -258,8 +267,12 @@ def _pack_value(arrays: Arrays, name: str, value: Any) -> list:
 
 
 def _put(arrays: Arrays, name: str, values: Sequence[np.ndarray]) -> int:
-    """Add arrays under numbered names and return how many."""
-    arrays.update({f"{name}.{k}": np.asarray(v) for k, v in enumerate(values)})
+    """Add arrays under numbered names, truth values as bytes, and return how many."""
+    for k, value in enumerate(map(np.asarray, values)):
+        if value.dtype == bool:
+            arrays[f"{name}.{k}.{_TRUTH}"] = value.astype(np.uint8)
+        else:
+            arrays[f"{name}.{k}"] = value
     return len(values)
 
 
@@ -289,6 +302,7 @@ def _unpack(header: Any, arrays: Arrays) -> Progress:
 
 
 _FIELDS = ("weights", "seeds", "slots")
+_TRUTH = "bool"
 
 
 def _unpack_value(arrays: Arrays, name: str, kind: str, value: Any) -> Any:
@@ -301,4 +315,9 @@ def _unpack_value(arrays: Arrays, name: str, kind: str, value: Any) -> Any:
 
 
 def _take(arrays: Arrays, name: str, n: int) -> tuple[np.ndarray, ...]:
-    return tuple(arrays[f"{name}.{k}"] for k in range(n))
+    """The arrays that `_put` has added under a name."""
+    names = [f"{name}.{k}" for k in range(n)]
+    return tuple(
+        arrays[name] if name in arrays else arrays[f"{name}.{_TRUTH}"].astype(bool)
+        for name in names
+    )

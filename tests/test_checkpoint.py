@@ -137,6 +137,34 @@ def test_early_stopping_remembers_its_best(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Remember(keras.callbacks.Callback):
+    """Keeps arrays of each kind, of which a file holds those of numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+        self.flags = np.zeros(3, bool)
+        self.many = [np.zeros(2, bool), np.zeros(2)]
+        self.words, self.things = np.array(["a"]), np.array([None])
+        self.wide, self.waves = np.zeros(1, np.longdouble), [np.zeros(1, complex)]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.kept.append([self.flags.tolist(), self.many[0].tolist(), self.flags.dtype])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.flags[epoch % 3], self.many[0][epoch % 2] = True, True
+
+
+def test_callbacks_may_hold_any_arrays(tmp_path):
+    """Those of truth values are remembered too, and others are left alone."""
+    whole, again = Remember(), Remember()
+    regressor(callbacks=[whole, KillAt(None)]).fit(X, Y)
+    with pytest.raises(Killed):
+        regressor(callbacks=[Remember(), KillAt(2)]).fit(X, Y, checkpoint=tmp_path)
+    regressor(callbacks=[again, KillAt(None)]).fit(X, Y, checkpoint=tmp_path)
+    assert again.kept == whole.kept[2:]
+
+
 def test_without_a_seed_the_first_one_is_kept(tmp_path):
     options = {"random_state": None, "dropout": 0.3}
     with pytest.raises(Killed):
