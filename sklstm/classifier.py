@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -302,7 +302,14 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     def _weigh_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         if self.class_weight is None:
             return weights
-        return weights * compute_sample_weight(self.class_weight, y)
+        if not isinstance(self.class_weight, dict):
+            return weights * compute_sample_weight(self.class_weight, y)
+        # a piece of the series may lack a class that has a weight
+        by_class = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_
+        )
+        at = np.searchsorted(self.classes_, y)
+        return weights * by_class.take(at, mode="clip")  # strangers are refused later
 
     def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
         logits = getattr(self._recipe.loss, "from_logits", False)

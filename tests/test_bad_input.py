@@ -490,13 +490,14 @@ def test_other_classes_announced_later(on_labels):
     )
 
 
+@pytest.mark.parametrize("class_weight", [None, {"down": 2}], ids=["", "weighted"])
 @pytest.mark.parametrize("stranger", ["flat", "zigzag"])
-def test_a_label_nobody_announced(on_labels, stranger):
+def test_a_label_nobody_announced(on_labels, stranger, class_weight):
     """Sorted between, or after, those known: neither may pass for one of them."""
     labels = with_value(LABELS, stranger, (3,))
-    fitted = copy.deepcopy(on_labels)
+    fitted = copy.deepcopy(on_labels).set_params(class_weight=class_weight)
     assert_refused(fitted, lambda: fitted.partial_fit(X, labels), stranger)
-    fresh = classifier()
+    fresh = classifier(class_weight=class_weight)
     assert_refused(
         fresh,
         lambda: fresh.partial_fit(X, labels, classes=["down", "up"]),

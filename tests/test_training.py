@@ -793,6 +793,19 @@ def test_class_weight_is_sample_weight_by_label():
     assert weight_change(weighted.get_weights(), plain.get_weights()) > 1e-5
 
 
+@pytest.mark.parametrize("by_class", [{"low": 2.0}, {"low": 2.0, "mid": 0.5}])
+def test_class_weight_of_some_classes_in_pieces(by_class):
+    """A piece of the series need not hold the classes named; the others weigh 1."""
+    weighted, same = classifier(class_weight=by_class), classifier()
+    for piece in (LABELS[:N] == "low", LABELS[:N] != "low", LABELS[:N] == "high"):
+        rows, labels = X[:N][piece], LABELS[:N][piece]
+        by_row = [by_class.get(label, 1.0) for label in labels]
+        classes = np.unique(LABELS)
+        weighted.partial_fit(rows, labels, classes=classes)
+        same.partial_fit(rows, labels, classes=classes, sample_weight=by_row)
+    assert_identical_weights(weighted.get_weights(), same.get_weights())
+
+
 def test_balanced_class_weight_multiplies_the_sample_weights():
     own = np.linspace(0.5, 1.5, N)
     balanced = compute_sample_weight("balanced", LABELS[:N])
