@@ -145,6 +145,7 @@ class InputChecks(RoutedParameters):
             X = self._check_stack(X)
         if reset:
             self.n_features_in_ = X.shape[2]
+            self.__dict__.pop("feature_names_in_", None)  # of rows fitted before
         elif X.shape[1:] != (self.sequence_length_, self.n_features_in_):
             raise ValueError(
                 f"X has windows of shape {X.shape[1:]}, but {type(self).__name__} was"

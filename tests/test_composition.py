@@ -493,6 +493,13 @@ def test_frames_with_a_datetime_index():
     assert not hasattr(plain, "feature_names_in_")
 
 
+def test_windows_after_frames_have_no_names():
+    """Fitted anew, on what has none."""
+    frame, target = frames()
+    model = regressor().fit(frame, target)
+    assert not hasattr(model.fit(X.reshape(20, 3, 2), y[:20]), "feature_names_in_")
+
+
 def test_frames_through_a_pipeline_that_keeps_them():
     frame, target = frames()
     scaler = StandardScaler().set_output(transform="pandas")
