@@ -69,6 +69,9 @@ def _checked_row(row: Any, k: int, n_features: int) -> Any:
         )
     if not is_frame:
         if row.dtype.kind in "biuf" and not np.isfinite(row).all():
-            raise ValueError(f"feedback returned NaN or infinity for step {k}: {row}.")
+            raise ValueError(
+                f"feedback returned NaN or infinity for step {k}: {row}. Return finite"
+                " numbers: clip the prediction, or scale X and y."
+            )
         row = row[np.newaxis]
     return row

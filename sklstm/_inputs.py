@@ -150,7 +150,8 @@ class InputChecks(RoutedParameters):
             raise ValueError(
                 f"X has windows of shape {X.shape[1:]}, but {type(self).__name__} was"
                 " fitted on windows of shape (sequence_length, n_features) ="
-                f" {(self.sequence_length_, self.n_features_in_)}."
+                f" {(self.sequence_length_, self.n_features_in_)}. Cut or frame X as"
+                " for fit."
             )
         return X
 
@@ -178,4 +179,5 @@ class InputChecks(RoutedParameters):
             raise ValueError(
                 f"{type(self).__name__} was fitted on"
                 f" {_SHAPES[self._n_dimensions]}, but got {_SHAPES[n]}."
+                " Pass X as in fit, or fit anew."
             )

@@ -71,11 +71,11 @@ def check_bool(name: str, value: Any) -> bool:
 
 def check_verbose(value: Any) -> int:
     """`value` as an int; False and True are 0 and 1."""
+    text = f"verbose must be 0 (silent) or above (progress bar), got {value!r}"
     if not isinstance(value, int | np.integer | np.bool_):
-        raise TypeError(
-            f"verbose must be 0 (silent) or 1 (progress bar), got {value!r} of type"
-            f" {type(value).__name__}."
-        )
+        raise TypeError(f"{text} of type {type(value).__name__}.")
+    if value < 0:
+        raise ValueError(f"{text}.")
     return int(value)
 
 
@@ -163,19 +163,22 @@ def check_enough_rows(n_rows: int, sequence_length: int) -> None:
 def check_enough_windows(
     n_windows: int, batch_size: int, sequence_length: int, ready_made: bool
 ) -> None:
-    """Raise ValueError where the windows do not fill one batch."""
+    """Raise ValueError where the complete windows do not fill one batch."""
     if n_windows >= batch_size:
         return
-    mend = "Pass more rows"
-    if n_windows:
-        mend += ", use a smaller batch_size, or set drop_remainder=False"
+    if not n_windows:
+        raise ValueError(
+            "None of the windows to train on is complete: all begin with NaN. Pass at"
+            f" least {batch_size} without."
+        )
     smallest = f"{batch_size + sequence_length - 1} rows"
     if ready_made:
-        smallest = f"{batch_size} full windows"
+        smallest = f"{batch_size} complete windows"
     raise ValueError(
-        f"There are {n_windows} full window(s) of sequence_length={sequence_length} to"
-        f" train on, fewer than batch_size={batch_size}. The smallest input that would"
-        f" do is {smallest} to train on. {mend}."
+        f"X holds {n_windows} complete window(s) of sequence_length={sequence_length}"
+        f" to train on, but one batch takes batch_size={batch_size}. Pass at least"
+        f" {smallest} to train on, use a smaller batch_size, or set"
+        " drop_remainder=False."
     )
 
 

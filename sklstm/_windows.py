@@ -140,10 +140,11 @@ def pad_masked(X: np.ndarray, mask: np.ndarray) -> np.ndarray:
             "X is masked in places other than whole first steps of a window. Padding"
             " goes before a window's rows, with all features of a step masked."
         )
-    if leading.all(axis=1).any():
+    n_empty = int(leading.all(axis=1).sum())
+    if n_empty:
         raise ValueError(
-            f"X is masked throughout in {int(leading.all(axis=1).sum())} of its"
-            " windows: each window needs at least its last row."
+            f"{n_empty} window(s) of X are masked throughout; each needs at least its"
+            " last row. Leave them out, with their targets."
         )
     return np.where(mask, np.float32(PADDING), X)
 
@@ -178,9 +179,10 @@ def _leading_steps(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             " may be NaN, for rows from before the series began. Fill or drop the rest,"
             " for example with sklearn.impute.SimpleImputer before windowing."
         )
-    if lacking.all(axis=1).any():
+    n_empty = int(lacking.all(axis=1).sum())
+    if n_empty:
         raise ValueError(
-            f"X contains NaN only in {int(lacking.all(axis=1).sum())} of its windows:"
-            " each window needs at least its last row."
+            f"{n_empty} window(s) of X hold nothing but NaN; each needs at least its"
+            " last row. Leave them out, with their targets."
         )
     return lacking.sum(axis=1), np.isneginf(X[:, :, 0]).sum(axis=1)

@@ -257,8 +257,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         )
         if known is not None and changed:
             raise ValueError(
-                f"classes={known.tolist()} is not the same as on the last call to"
-                f" partial_fit, {self.classes_.tolist()}."
+                f"classes={known.tolist()} differs from the classes fitted,"
+                f" {self.classes_.tolist()}. Leave classes= out, or clone the estimator"
+                " to start with others."
             )
         self._announced_classes = known
         try:

@@ -23,6 +23,10 @@ y = make_rows(N, 1, seed=2)[:, 0]
 LABELS = np.array(["down", "up"] * (N // 2))
 WINDOWS = make_rows(6 * 3, 2, seed=3).reshape(6, 3, 2)  # (n_windows, T, F)
 NAN, INF = np.nan, np.inf
+NOTHING_BUT_NAN = (
+    r"1 window\(s\) of X hold nothing but NaN; each needs at least its last row\. Leave"
+    r" them out, with their targets\."
+)
 
 
 def regressor(**parameters: Any) -> StatefulLSTMRegressor:
@@ -169,7 +173,7 @@ def test_bad_value_in_the_sample_weights(value, text):
     [
         ((2, 0, 1), NAN, r"X contains NaN in 1 place\(s\).*SimpleImputer"),
         ((2, 1), NAN, r"X contains NaN in 2 place\(s\).*whole leading steps"),
-        ((2,), NAN, "X contains NaN only in 1 of its windows.*at least its last row"),
+        ((2,), NAN, NOTHING_BUT_NAN),
         ((2, 0, 1), INF, "X contains infinity"),
         ((2, 0, 1), "seven", "could not convert string to float: 'seven'"),
     ],
@@ -202,20 +206,25 @@ def test_another_number_of_features(on_rows, read, n_features):
 def test_windows_of_another_shape(on_windows, windows):
     text = re.escape(
         f"X has windows of shape {windows.shape[1:]}, but StatefulLSTMRegressor was"
-        " fitted on windows of shape (sequence_length, n_features) = (3, 2)."
+        " fitted on windows of shape (sequence_length, n_features) = (3, 2). Cut or"
+        " frame X as for fit."
     )
     assert_refused(on_windows, lambda: on_windows.predict(windows), text)
 
 
 @reader
 def test_windows_after_rows(on_rows, read):
-    text = r"was fitted on rows, X of shape .*, but got ready-made windows"
+    text = (
+        r"was fitted on rows, X of shape .*, but got ready-made .*\. Pass X as in fit"
+    )
     assert_refused(on_rows, lambda: read(on_rows, WINDOWS), text)
 
 
 @pytest.mark.parametrize("name", ["predict", "observe", "step", "partial_fit"])
 def test_rows_after_windows(on_windows, name):
-    text = r"was fitted on ready-made windows, X of shape .*, but got rows"
+    text = (
+        r"was fitted on ready-made windows, X of .*, but got rows.*\. Pass X as in fit"
+    )
     assert_refused(on_windows, lambda: READERS[name](on_windows, X), text)
 
 
@@ -288,9 +297,9 @@ def test_too_few_rows_for_a_batch():
     """The error names the smallest input that would do, and that input does."""
     estimator = regressor(sequence_length=3, batch_size=5)
     text = (
-        r"There are 4 full window\(s\) of sequence_length=3 to train on, fewer than"
-        r" batch_size=5\. The smallest input that would do is 7 rows"
-        r".*smaller batch_size, or set drop_remainder=False"
+        r"X holds 4 complete window\(s\) of sequence_length=3 to train on, but one"
+        r" batch takes batch_size=5\. Pass at least 7 rows to train on, use a smaller"
+        r" batch_size, or set drop_remainder=False\."
     )
     assert_refused(estimator, lambda: estimator.fit(X[:6], y[:6]), text)
     assert estimator.fit(X[:7], y[:7]).n_windows_ == 5
@@ -300,27 +309,32 @@ def test_too_few_windows_for_a_batch():
     """Ready-made windows are counted in windows: their rows are not the caller's."""
     estimator = regressor(batch_size=5)
     text = (
-        r"There are 4 full window\(s\) of sequence_length=3 to train on, fewer than"
-        r" batch_size=5\. The smallest input that would do is 5 (full )?windows"
+        r"X holds 4 complete window\(s\) of sequence_length=3 to train on, but one"
+        r" batch takes batch_size=5\. Pass at least 5 complete windows to train on, use"
     )
     assert_refused(estimator, lambda: estimator.fit(WINDOWS[:4], y[:4]), text)
     assert estimator.fit(WINDOWS[:5], y[:5]).n_windows_ == 5
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"drop_remainder": False}, {"stateful": False}]
+    ("parameters", "n"),
+    [({}, 4), ({"drop_remainder": False}, 1), ({"stateful": False}, 1)],
 )
-def test_only_windows_from_before_the_series_began(parameters):
-    estimator = regressor(**parameters)
+def test_only_windows_from_before_the_series_began(parameters, n):
+    """The error says how many whole ones would do: a batch, or any."""
+    estimator = regressor(batch_size=4, **parameters)
     short = left_nan_windows(X[:2], 3)
-    text = r"There are 0 full window\(s\) of sequence_length=3 to train on"
+    text = (
+        "None of the windows to train on is complete: all begin with NaN. Pass at least"
+        f" {n} without."
+    )
     assert_refused(estimator, lambda: estimator.fit(short, y[:2]), text)
 
 
 def test_too_few_rows_beside_those_held_out():
     """Six of twelve rows are held out: six hold two windows of five rows."""
     estimator = regressor(sequence_length=5, batch_size=3, validation_split=0.5)
-    text = r"There are 2 full window\(s\) .*smallest .* is 7 rows to train on"
+    text = r"X holds 2 complete window\(s\) .*Pass at least 7 rows to train on"
     assert_refused(estimator, lambda: estimator.fit(X, y), text)
     estimator = regressor(sequence_length=7, validation_split=0.5)
     text = r"There are 6 row\(s\) to train on"
@@ -391,6 +405,15 @@ def test_neither_true_nor_false(name, value):
 def test_fraction_outside_its_range(name, value, error):
     estimator = regressor(**{name: value})
     text = f"{name} must be .*from 0 up to, but not including, 1.* got {value!r}"
+    assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1, ValueError), (0.5, TypeError), (None, TypeError)]
+)
+def test_verbose_below_silence(value, error):
+    estimator = regressor(verbose=value)
+    text = rf"verbose must be 0 \(silent\) or above \(progress bar\), got {value}"
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
 
 
@@ -482,7 +505,10 @@ def test_one_class_at_first_of_two_announced():
 
 
 def test_other_classes_announced_later(on_labels):
-    text = r"classes=\['down', 'flat'\] is not the same.*\['down', 'up'\]"
+    text = (
+        r"classes=\['down', 'flat'\] differs from the classes fitted, \['down', 'up'\]"
+        r"\. Leave classes= out, or clone the estimator to start with others"
+    )
     assert_refused(
         on_labels,
         lambda: on_labels.partial_fit(X, LABELS, classes=["down", "flat"]),
@@ -633,7 +659,7 @@ def test_forecast_where_a_prediction_is_no_row(on_rows, on_labels):
         (0.0, r"row of shape \(2,\), .*for step 0 it returned shape \(\)"),
         ([[0, 0]], r"row of shape \(2,\), .*for step 0 it returned shape \(1, 2\)"),
         ([0, NAN], "feedback returned NaN or infinity for step 0"),
-        ([0, INF], "feedback returned NaN or infinity for step 0"),
+        ([0, INF], r"NaN or infinity for step 0.*\. Return finite numbers: clip"),
     ],
 )
 def test_feedback_that_is_no_row(on_rows, row, text):

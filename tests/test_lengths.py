@@ -293,7 +293,7 @@ def test_grid_search_slices_lists():
         ),
         (
             np.ma.masked_array(np.ones((2, 3, 2)), True),
-            "masked throughout in 2 of its windows",
+            r"2 window\(s\) of X are masked throughout; .*Leave them out",
         ),
     ],
 )

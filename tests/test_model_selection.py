@@ -384,7 +384,7 @@ def test_folds_must_follow_their_training_rows():
 def test_a_stateless_estimator_has_nothing_to_compare():
     refuse(
         ValueError,
-        "Fold 0 was fitted with stateful=False.*Set stateful=True",
+        "Fold 0 was fitted with stateful=False.*Set stateful=True, and leave stateful=",
         quick(stateful=False),
     )
 

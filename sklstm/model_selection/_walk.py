@@ -36,7 +36,8 @@ class Walk:
         if not live.estimator.stateful:
             raise ValueError(
                 f"{where} was fitted with stateful=False, which carries no state to"
-                " compare. Set stateful=True; a search must not choose it."
+                " compare. Set stateful=True, and leave stateful=False out of the"
+                " search's grid."
             )
         table = live.estimator.lane_table(rows)  # (n_batches, B)
         if len(table) < 2:

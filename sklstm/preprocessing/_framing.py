@@ -123,7 +123,9 @@ def _as_table(series: Any) -> Any:
     if not _is_pandas(series):
         series = np.asarray(series)
     if series.ndim == 2 and not series.shape[1]:
-        raise ValueError(f"series has no columns, shape {series.shape}.")
+        raise ValueError(
+            f"series has no columns, shape {series.shape}: expected at least one."
+        )
     if series.ndim not in (1, 2):
         raise ValueError(
             f"series has {series.ndim} dimensions, shape {series.shape}: expected "
