@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from sklstm._scikeras import RoutedParameters
+from sklstm._state import LARGEST
 from sklstm._validation import (
     check_no_label_missing,
     check_nothing_masked,
@@ -21,7 +22,6 @@ from sklstm._validation import (
 )
 from sklstm._windows import pad_masked, pad_windows
 
-_LARGEST = np.finfo(np.float32).max
 _SHAPES = {
     2: "rows, X of shape (n_rows, n_features)",
     3: "ready-made windows, X of shape (n_windows, sequence_length, n_features)",
@@ -128,7 +128,7 @@ class InputChecks(RoutedParameters):
             and X.shape[1] == fitted.get("n_features_in_")
             and fitted.get("_n_dimensions") == 2
             and "feature_names_in_" not in fitted
-            and bool((np.abs(X) < _LARGEST).all())
+            and bool((np.abs(X) < LARGEST).all())
         )
 
     def _check_windows(self, X, reset: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-_LARGEST = np.finfo(np.float32).max
+LARGEST = np.finfo(np.float32).max  # of the numbers that rows and states hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class RecurrentState:
                 f"The state holds arrays of dtype {', '.join(strange)}, which are no"
                 " real numbers. Take one from get_states()."
             )
-        if not all((np.abs(array) < _LARGEST).all() for array in arrays):
+        if not all((np.abs(array) < LARGEST).all() for array in arrays):
             raise ValueError(
                 "The state contains NaN or infinity, or a value too large for float32."
                 " Take one from get_states()."

@@ -227,7 +227,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_losses",
         "_tensorflow",
     },
-    "_inputs": {"_scikeras", "_validation", "_windows"},
+    "_inputs": {"_scikeras", "_state", "_validation", "_windows"},
     "_targets": {"_scikeras"},
     "datasets": {"preprocessing"},
     "_numpy_pass": {"_geometry", "_network", "_windows"},
