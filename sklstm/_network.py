@@ -65,12 +65,11 @@ class StackedLSTM:
         return tuple((np.zeros(s, np.float32), np.zeros(s, np.float32)) for s in shapes)
 
     def build(self) -> keras.Model:
-        """A plain Keras model, with initial weights that do not matter."""
-        with seeded(0):
-            return self._build()
+        """A plain Keras model, with initial weights that do not matter.
 
-    def _build(self) -> keras.Model:
-        layers = keras.layers
+        Seeds are given, or Keras would draw them from Python's global generator.
+        """
+        layers, initializers = keras.layers, keras.initializers
         shape = (self.batch_size, self.sequence_length, self.n_features)
         stack: list[Any] = [layers.Input(batch_shape=shape)]
         for k, units in enumerate(self.units):
@@ -79,6 +78,9 @@ class StackedLSTM:
                     units,
                     return_sequences=k + 1 < len(self.units),
                     stateful=self.batch_size is not None,
+                    kernel_initializer=initializers.GlorotUniform(seed=0),
+                    recurrent_initializer=initializers.Orthogonal(seed=0),
+                    seed=0,
                     name=f"lstm_{k + 1}",
                 )
             )
@@ -86,7 +88,12 @@ class StackedLSTM:
                 name = f"dropout_{k + 1}"
                 stack.append(layers.Dropout(self.dropout, seed=0, name=name))
         stack.append(
-            layers.Dense(self.n_outputs, activation=self.activation, name="head")
+            layers.Dense(
+                self.n_outputs,
+                activation=self.activation,
+                kernel_initializer=initializers.GlorotUniform(seed=0),
+                name="head",
+            )
         )
         return keras.Sequential(stack, name="stateful_lstm")
 
@@ -272,8 +279,10 @@ _SHAPELESS = {"seed", "build_config", "compile_config"}
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's and NumPy's global generators for a while, then put them back.
 
-    Keras draws the seeds of its initialisers from Python's. Threads take turns, or one
-    would take another's seed for the user's state and put that back.
+    For model functions: Keras draws the seeds of their initialisers from Python's, and
+    they may draw from either themselves. Threads take turns, or one would take
+    another's seed for the user's state and put that back; but a thread of the user's
+    own that draws meanwhile draws what the seed gives.
     """
     with _GENERATORS:
         python_state = random.getstate()

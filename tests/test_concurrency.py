@@ -388,6 +388,19 @@ def test_what_is_global_is_left_alone():
     assert settings_of_the_process() == settings
 
 
+@pytest.mark.parametrize("options", [{}, {"units": (2, 3), "dropout": 0.1}])
+def test_generators_are_not_even_borrowed(options, monkeypatch):
+    """For no moment, in which another thread might draw; model functions need them."""
+    states = {random: ("seed", "setstate"), np.random: ("seed", "set_state")}
+    for module, names in states.items():
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_: pytest.fail("was set"))
+    before = global_generators()
+    POOL.clear()
+    regressor(**options).fit(X, y).rebuild(2)
+    assert global_generators() == before
+
+
 def test_fits_without_random_state_differ():
     """Whatever the global generators are seeded with."""
     weights = []
