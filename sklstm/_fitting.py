@@ -117,13 +117,16 @@ def train(
 ) -> Learnt:
     """Train from `initial` parameters; each epoch starts from the state `layers`.
 
-    A `learning_rate` of None is the one that `initial` holds, as callbacks left it.
+    A `learning_rate` of None is the one that `initial` holds, as callbacks left it, or
+    the optimizer's own before any training.
     Where the `checkpoint` found progress, training goes on from there. `options` are
     those of `TrainingRun`.
     """
     if checkpoint is not None and checkpoint.found is not None:
         found, learning_rate = checkpoint.found, None
         initial = Parameters(found.weights, found.seeds, found.slots)
+    if learning_rate is None and not initial.slots:
+        learning_rate = learning_rate_of(recipe.optimizer)
     windows = examples.windows
     with POOL.borrow(recipe.network) as program:
         rows = program.put_rows(windows, examples.targets, examples.weights)

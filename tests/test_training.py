@@ -602,6 +602,16 @@ def test_partial_fit_on_a_whole_series_is_one_epoch():
     assert once.n_windows_ == B * K
 
 
+def test_a_first_partial_fit_trains_at_its_own_learning_rate():
+    """Estimators share a compiled pass whatever their rates are."""
+    options = {"units": 4, "optimizer": "sgd", "epochs": 1}
+    fit(regressor(**options, optimizer__learning_rate=1.0))  # the first to compile it
+    slow = regressor(**options, optimizer__learning_rate=0.01)
+    fitted = fit(clone(slow))
+    slow.partial_fit(X[:N], y[:N])
+    assert_identical_weights(slow.get_weights(), fitted.get_weights())
+
+
 def test_partial_fit_goes_on_from_fit():
     """The rows after those of the fit: state, weights and history carry over."""
     estimator = fit(regressor(**FAST))
