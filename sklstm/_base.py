@@ -6,7 +6,7 @@ state that it moves, is in `_stateful`; subclasses only encode and decode target
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -320,15 +320,22 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _initial_parameters(self, recipe: Recipe, seed: int) -> Parameters:
         """Fresh parameters, or with `warm_start` those of the last fit."""
+        fresh = recipe.initial(seed)
         if not self._goes_on():
-            return recipe.initial(seed)
-        if recipe.network.key != self._recipe.network.key:
+            return fresh
+        kept = self._parameters
+        if (
+            recipe.batch_size != self._recipe.batch_size
+            or _shapes(fresh.weights) != _shapes(kept.weights)
+        ):
             raise ValueError(
                 "warm_start=True continues from the weights of the last fit, but the"
                 " network's shape or batch size has changed since. Set warm_start=False"
                 " to start anew."
             )
-        return self._parameters
+        if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
+            kept = replace(kept, seeds=fresh.seeds)
+        return kept
 
     def _start_empty(self, X: np.ndarray, y) -> None:
         """Become fitted on no rows yet, for the first `partial_fit`."""
@@ -353,3 +360,7 @@ class BaseStatefulLSTM(StatefulPredictor):
         before = getattr(self, "history_", {}) if extend else {}
         names = dict.fromkeys([*before, *history])
         self.history_ = {n: [*before.get(n, ()), *history.get(n, ())] for n in names}
+
+
+def _shapes(arrays: Iterable[np.ndarray]) -> list[tuple[int, ...]]:
+    return [array.shape for array in arrays]

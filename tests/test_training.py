@@ -585,12 +585,46 @@ def test_warm_start_with_another_optimizer():
     assert weight_change(before, estimator.get_weights()) > 1e-4
 
 
-def test_warm_start_of_another_network_is_refused():
+def lambda_model(meta):
+    """A model with a function of the user's own, which shares no program."""
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=shape),
+            keras.layers.LSTM(2, stateful=meta["stateful"]),
+            keras.layers.Dense(1),
+            keras.layers.Lambda(lambda x: 2 * x, output_shape=(1,)),
+        ]
+    )
+
+
+def test_warm_start_of_a_model_with_a_function_of_its_own():
+    """Networks are told apart by their shapes, not by the programs they share."""
+    whole = fit(regressor(model=lambda_model, epochs=3))
+    parts = fit(regressor(model=lambda_model, epochs=1, warm_start=True))
+    fit(parts.set_params(epochs=2))
+    assert_identical_weights(parts.get_weights(), whole.get_weights())
+    assert parts.history_["loss"] == whole.history_["loss"]
+
+
+def test_warm_start_with_dropout_set_since():
+    """Its seed generators are new; the weights go on."""
+    estimator = fit(regressor(warm_start=True, epochs=1))
+    before = estimator.get_weights()
+    fit(estimator.set_params(dropout=0.5))
+    assert_identical_weights(estimator.initial_weights_, before)
+    assert weight_change(before, estimator.get_weights()) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "change", [{"units": 3}, {"batch_size": B + 1}, {"stateful": False}], ids=str
+)
+def test_warm_start_of_another_network_is_refused(change):
     estimator = fit(regressor(warm_start=True, epochs=1))
     before = estimator.predict(X)
     text = "warm_start=True continues .* network's shape or batch size has changed"
     with pytest.raises(ValueError, match=text):
-        fit(estimator.set_params(batch_size=B + 1))
+        fit(estimator.set_params(**change))
     np.testing.assert_array_equal(estimator.predict(X), before)
 
 
