@@ -324,10 +324,8 @@ class BaseStatefulLSTM(StatefulPredictor):
         if not self._goes_on():
             return fresh
         kept = self._parameters
-        if (
-            recipe.batch_size != self._recipe.batch_size
-            or _shapes(fresh.weights) != _shapes(kept.weights)
-        ):
+        has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
+        if recipe.batch_size != self._recipe.batch_size or not has_same_shape:
             raise ValueError(
                 "warm_start=True continues from the weights of the last fit, but the"
                 " network's shape or batch size has changed since. Set warm_start=False"
@@ -335,6 +333,8 @@ class BaseStatefulLSTM(StatefulPredictor):
             )
         if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
             kept = replace(kept, seeds=fresh.seeds)
+        if not self._recipe.is_trained_by(recipe.optimizer):
+            kept = replace(kept, slots=())
         return kept
 
     def _start_empty(self, X: np.ndarray, y) -> None:

@@ -22,7 +22,7 @@ from sklstm._network import StackedLSTM, UserNetwork, sharing_key
 from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
 from sklstm._tensorflow import keras
-from sklstm._trainer import learning_rate_of, trainer_of
+from sklstm._trainer import _optimizer_key, learning_rate_of, trainer_of
 from sklstm._training import TrainingRun, Validation
 from sklstm._walking import STATELESS_LANES, advance, advance_one
 from sklstm._windows import Windows, digest
@@ -61,6 +61,10 @@ class Recipe:
     def batch_size(self) -> int | None:
         """Number of lanes; None for a stateless network."""
         return self.network.batch_size
+
+    def is_trained_by(self, optimizer: keras.optimizers.Optimizer) -> bool:
+        """Whether an optimizer is this one, but for a rate that is a number."""
+        return _optimizer_key(optimizer) == _optimizer_key(self.optimizer)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "loss": pack_loss(self.loss)}

@@ -42,6 +42,8 @@ y = X[:, 0] - 0.5 * X[:, 1] + 0.1 * make_rows(N + 12, 1, seed=2)[:, 0]
 LABELS = np.array(["high", "low", "mid"])[np.digitize(y, [-0.5, 0.5])]
 FAST = {"optimizer": "sgd", "optimizer__learning_rate": 0.1}
 FROZEN = {"optimizer": "sgd", "optimizer__learning_rate": 0.0}
+HALVING = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.5, staircase=True)
+FALLING = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.9)
 
 
 def regressor(**parameters: Any) -> StatefulLSTMRegressor:
@@ -585,6 +587,20 @@ def test_warm_start_with_another_optimizer():
     assert weight_change(before, estimator.get_weights()) > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("adam", "adadelta"), ("rmsprop", "adagrad")],
+)
+def test_warm_start_with_an_optimizer_of_slots_of_the_same_shapes(first, second):
+    """What the first noted while its weights stood still, the second never sees."""
+    still = {"optimizer": first, "optimizer__learning_rate": 0.0, "epochs": 1}
+    estimator = fit(regressor(warm_start=True, **still))
+    learning = {"optimizer": second, "optimizer__learning_rate": 0.1}
+    fit(estimator.set_params(**learning))
+    afresh = fit(regressor(epochs=1, **learning))
+    assert_identical_weights(estimator.get_weights(), afresh.get_weights())
+
+
 def lambda_model(meta):
     """A model with a function of the user's own, which shares no program."""
     shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
@@ -715,11 +731,6 @@ def test_optimizer_by_name_class_or_object(optimizer):
     )
 
 
-def schedule() -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a learning rate that halves every four updates."""
-    return keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.5, staircase=True)
-
-
 OPTIMIZERS = {
     "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
     "adam clipnorm": lambda: keras.optimizers.Adam(0.01, clipnorm=0.05),
@@ -727,7 +738,7 @@ OPTIMIZERS = {
         0.1, momentum=0.9, nesterov=True, global_clipnorm=0.1
     ),
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
-    "schedule": lambda: keras.optimizers.SGD(schedule()),
+    "schedule": lambda: keras.optimizers.SGD(HALVING),
     "moving average": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5),
     "accumulated gradients": lambda: keras.optimizers.SGD(
         0.1, gradient_accumulation_steps=2
@@ -766,7 +777,7 @@ def test_optimizers_train_as_in_keras(make):
 
 def test_a_schedule_runs_on_over_the_epochs():
     """The number of updates is the optimizer's, not the epoch's."""
-    estimator = fit(regressor(optimizer=keras.optimizers.SGD(schedule())))
+    estimator = fit(regressor(optimizer=keras.optimizers.SGD(HALVING)))
     rates = [0.1 * 0.5 ** (update // 4) for update in range(3 * K)]
 
     class EachUpdate(keras.callbacks.Callback):
