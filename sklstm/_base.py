@@ -225,7 +225,9 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _changed_learning_rate(self) -> float | None:
         """A learning rate set since the network was made; None where it was not."""
-        asked = learning_rate_of(self._compile_arguments()["optimizer"])
+        optimizer = self._compile_arguments()["optimizer"]
+        self._recipe.check_trained_by(optimizer)
+        asked = learning_rate_of(optimizer)
         if asked == self._recipe.asked_rate:
             return None
         self._recipe = replace(self._recipe, asked_rate=asked)

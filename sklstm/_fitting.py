@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,31 @@ class Recipe:
         """Number of lanes; None for a stateless network."""
         return self.network.batch_size
 
+    @cached_property
+    def is_compiled(self) -> bool:
+        """Whether the user's model brings an optimizer and a loss of its own."""
+        network = self.network
+        return isinstance(network, UserNetwork) and network.build().compiled
+
     def is_trained_by(self, optimizer: keras.optimizers.Optimizer) -> bool:
         """Whether an optimizer is this one, but for a rate that is a number."""
         return _optimizer_key(optimizer) == _optimizer_key(self.optimizer)
+
+    def check_trained_by(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Raise ValueError for an optimizer that training cannot go on with."""
+        if self.is_trained_by(optimizer) or self.is_compiled:
+            return
+        ours, other = type(self.optimizer).__name__, type(optimizer).__name__
+        if ours == other:
+            old, new = self.optimizer.get_config(), optimizer.get_config()
+            changed = [key for key in new if key != "name" and new[key] != old.get(key)]
+            other += f" with another {', '.join(changed)}"
+        raise ValueError(
+            f"partial_fit goes on with the optimizer that training began with, {ours},"
+            f" but the parameters now ask for {other}. Set them back, or call fit with"
+            " warm_start=True, which goes on from the weights alone. A learning rate"
+            " that is a number may change to another one."
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "loss": pack_loss(self.loss)}

@@ -675,6 +675,51 @@ def test_partial_fit_goes_on_from_fit():
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "text"),
+    [
+        ({}, {"optimizer": "sgd"}, "Adam, but .* ask for SGD"),
+        ({}, {"optimizer__clipnorm": 1.0}, "Adam, but .* Adam with another clipnorm"),
+        (
+            {"optimizer": keras.optimizers.SGD(HALVING)},
+            {"optimizer": keras.optimizers.SGD(0.1)},
+            "SGD, but .* ask for SGD with another learning_rate",
+        ),
+        (
+            {"optimizer": keras.optimizers.SGD(HALVING)},
+            {"optimizer": keras.optimizers.SGD(FALLING)},
+            "SGD, but .* ask for SGD with another learning_rate",
+        ),
+    ],
+    ids=["class", "setting", "schedule to number", "schedule to schedule"],
+)
+def test_partial_fit_with_another_optimizer_is_refused(first, then, text):
+    """It would go on with the old one; the error says what to do, and that mends it."""
+    estimator = fit(regressor(epochs=1, **first))
+    before = estimator.get_weights()
+    estimator.set_params(**then)
+    with pytest.raises(ValueError, match=f"{text}.*fit with warm_start=True"):
+        estimator.partial_fit(X[N:], y[N:])
+    assert_identical_weights(estimator.get_weights(), before)
+    fit(estimator.set_params(warm_start=True)).partial_fit(X[N:], y[N:])
+    assert weight_change(estimator.get_weights(), before) > 1e-4
+
+
+def test_partial_fit_of_a_compiled_model_goes_on_with_its_own_optimizer():
+    """The estimator's `optimizer` was never asked, and is not now."""
+
+    def compiled(meta):
+        model = lambda_model(meta)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        return model
+
+    estimator = fit(regressor(model=compiled, epochs=1))
+    again = fit(regressor(model=compiled, epochs=1))
+    estimator.partial_fit(X[N:], y[N:])
+    again.set_params(optimizer="rmsprop").partial_fit(X[N:], y[N:])
+    assert_identical_weights(estimator.get_weights(), again.get_weights())
+
+
 def test_partial_fit_of_a_classifier_with_classes_to_come():
     """A class not seen yet has its column."""
     estimator = classifier()
