@@ -28,7 +28,7 @@ from sklstm._fitting import (
     user_recipe,
     zero_state,
 )
-from sklstm._geometry import FitPlan, lay_in_lanes
+from sklstm._geometry import EMPTY, FitPlan, lay_in_lanes
 from sklstm._network import StackedLSTM
 from sklstm._state import RecurrentState
 from sklstm._stateful import StatefulPredictor
@@ -189,7 +189,10 @@ class BaseStatefulLSTM(StatefulPredictor):
         return self
 
     def _train_whole_batches(self, rows: Untrained) -> Untrained:
-        """Train on the batches that `rows` fill and return the rows left over."""
+        """Train on the batches that `rows` fill and return the rows left over.
+
+        Where a callback stops training, the batches after that are left over too.
+        """
         before = rows.before
         windows = Windows.of(rows.X, before.context, self.sequence_length_)
         full = windows.ends[windows.complete]
@@ -198,6 +201,7 @@ class BaseStatefulLSTM(StatefulPredictor):
         if n_trained <= 0:
             return rows
         n_context = len(before.context)
+        table = lay_in_lanes(full[:n_trained], before.position, n_lanes)
         learnt = train(
             self._recipe,
             self._parameters,
@@ -206,13 +210,16 @@ class BaseStatefulLSTM(StatefulPredictor):
                 np.pad(rows.targets, ((n_context, 0), (0, 0))),
                 np.pad(rows.weights, (n_context, 0)),
             ),
-            lay_in_lanes(full[:n_trained], before.position, n_lanes),
+            table,
             learning_rate=self._changed_learning_rate(),
             layers=before.layers,
             callbacks=self._instantiate_callbacks(),
         )
         self._parameters = learnt.parameters
         self._keep_history(learnt.history, extend=True)
+        n_trained = int(np.count_nonzero(table[: learnt.n_batches] != EMPTY))
+        if not n_trained:  # stopped before the first batch
+            return rows
         self.n_windows_ += n_trained
         end = int(full[n_trained - 1]) + 1
         after = RecurrentState(

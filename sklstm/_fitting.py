@@ -123,12 +123,16 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """What training leaves: parameters, history, and the state it ended in."""
+    """What training leaves: parameters, history, and the state it ended in.
+
+    `n_batches` is how far the last epoch came in the batch table.
+    """
 
     parameters: Parameters
     history: dict[str, list[float]]
     layers: tuple
     last_output: np.ndarray | None
+    n_batches: int
     was_interrupted: bool
 
 
@@ -170,6 +174,7 @@ def train(
             run.history,
             run.states_after,
             run.last_output,
+            run.n_batches,
             run.was_interrupted,
         )
 

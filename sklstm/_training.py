@@ -69,6 +69,9 @@ class TrainingRun:
         Loss and metrics of each epoch.
     last_output : ndarray of shape (n_outputs,)
         What the network put out for the last window trained on.
+    n_batches : int
+        Batches of the last epoch that were trained on: fewer than the table has where a
+        callback stopped training.
     was_interrupted : bool
         Whether the user ended it by Ctrl-C.
     is_watched : bool
@@ -93,6 +96,7 @@ class TrainingRun:
         self._start_states = to_device(self.states)
         self._states = self._start_states
         self.last_output: np.ndarray | None = None
+        self.n_batches = 0
         self.was_interrupted = False
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
@@ -233,6 +237,7 @@ class TrainingRun:
             if not np.isfinite(loss):
                 self._refuse(f"loss became {loss}", epoch + k)
         self.history.setdefault("loss", []).extend(losses)
+        self.n_batches = stop
         self.last_output = read_from_lanes(outputs[-1:], self.table[-1:])[-1]
         return {"loss": losses[-1]}
 
@@ -260,7 +265,9 @@ class TrainingRun:
         parts, made = [], []
         if self.metrics:
             self._model.reset_metrics()
-        for first, stop in self._slices.over(len(table)):
+        # Keras notices a stop after a batch, also one asked for as the epoch begins.
+        n_batches = 1 if self._model.stop_training else len(table)
+        for first, stop in self._slices.over(n_batches):
             if self._call_batch_hooks:
                 hooks.on_train_batch_begin(first)
             is_part = stop - first < len(table)
@@ -289,7 +296,7 @@ class TrainingRun:
             self._refuse(f"loss became {logs['loss']}", epoch)
         if made:  # all at once: metrics must not depend on how the epoch was cut
             logs |= self._training_metrics(np.concatenate(parts), np.concatenate(made))
-        self._states = states
+        self._states, self.n_batches = states, stop
         self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
         return logs | self._validate(states)
 

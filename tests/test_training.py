@@ -209,6 +209,56 @@ def test_a_callback_may_stop_training():
     assert len(again.history_["loss"]) == 3
 
 
+class StopAt(keras.callbacks.Callback):
+    """Stops training in one hook, where that is called for batch or epoch `number`."""
+
+    def __init__(self, hook: str, number: int | None = None):
+        super().__init__()
+
+        def stop(at=None, logs=None):
+            if number in (None, at):
+                self.model.stop_training = True
+
+        setattr(self, hook, stop)
+
+
+def test_a_stop_as_an_epoch_begins_takes_effect_after_one_batch():
+    """As in Keras, and however many batches a compiled call would have taken."""
+    stopped = fit(regressor(callbacks=[StopAt("on_epoch_begin", 0)]))
+    first = regressor(epochs=1).fit(X[: T - 1 + B], y[: T - 1 + B])
+    assert_identical_weights(stopped.get_weights(), first.get_weights())
+    assert stopped.history_ == first.history_
+
+
+@pytest.mark.parametrize(
+    ("stop", "n_batches"),
+    [
+        (("on_train_begin",), 0),
+        (("on_epoch_begin",), 1),
+        (("on_train_batch_end", 2), 3),
+    ],
+    ids=lambda argument: argument[0] if isinstance(argument, tuple) else "",
+)
+def test_a_partial_fit_that_is_stopped_goes_on_in_the_next_one(stop, n_batches):
+    """State and position tell of the batches done; the other rows wait."""
+    whole = regressor().partial_fit(X[:N], y[:N])
+    parts = regressor(callbacks=[StopAt(*stop)]).partial_fit(X[:N], y[:N])
+    assert parts.n_windows_ == n_batches * B
+    assert parts.state_.position == whole.state_.position == K * B
+    if n_batches:
+        n = N - (K - n_batches) * B
+        part = regressor().partial_fit(X[:n], y[:n])
+        assert_identical_weights(parts.get_weights(), part.get_weights())
+        assert parts.history_ == part.history_
+        assert_same_state(parts.state_, part.observe(X[n:N]).state_)
+    parts.set_params(callbacks=None)
+    for estimator in (parts, whole):
+        estimator.partial_fit(X[N:], y[N:])
+    assert_identical_weights(parts.get_weights(), whole.get_weights())
+    assert parts.n_windows_ == whole.n_windows_
+    assert_same_state(parts.state_, whole.state_)
+
+
 def test_a_callback_may_set_the_weights():
     class Halve(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
