@@ -100,6 +100,7 @@ class TrainingRun:
         self.was_interrupted = False
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
+        self._appending: list = []  # loggers that go on with their file this once
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
         self._calls_python = bool(self.metrics or self.validation)
         self.is_watched = bool(
@@ -154,6 +155,8 @@ class TrainingRun:
         finally:
             for callback in hooks.callbacks:
                 callback.set_model(None)  # the model goes back to the pool
+            for logger in self._appending:
+                logger.append, logger.append_header = False, True
         return self._checked(self.trainer.read())
 
     def _begin(self, hooks) -> None:
@@ -161,9 +164,14 @@ class TrainingRun:
         progress = None if self.checkpoint is None else self.checkpoint.found
         self._n_done = 0
         if progress is not None:
-            for callback in self.callbacks:
-                if isinstance(callback, keras.callbacks.CSVLogger):
-                    callback.append = True
+            self._appending = [
+                callback
+                for callback in self.callbacks
+                if isinstance(callback, keras.callbacks.CSVLogger)
+                and not callback.append
+            ]
+            for logger in self._appending:
+                logger.append = True
         hooks.on_train_begin()
         self._memories = recall(self.callbacks)
         if progress is not None:

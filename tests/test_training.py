@@ -457,6 +457,27 @@ def test_csv_logger(tmp_path):
         assert_close([float(row[name]) for row in rows], values, what=name)
 
 
+def test_a_csv_logger_is_given_back_as_it_was(tmp_path):
+    """A training that goes on adds to the log; the next one starts another log."""
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise RuntimeError("killed")
+
+    log, folder = tmp_path / "log.csv", tmp_path / "kept"
+    logger, options = keras.callbacks.CSVLogger(log), {"checkpoint": folder}
+    estimator = regressor(callbacks=[logger, Kill()])
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(estimator, **options)
+    Kill.on_epoch_begin = keras.callbacks.Callback.on_epoch_begin
+    for _ in range(2):
+        fit(estimator, **options)
+        assert logger.append is False
+        with log.open() as file:
+            assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+
+
 def test_an_estimator_with_used_callbacks_can_be_copied():
     """Callbacks let go of the model, which belongs to nobody's estimator."""
     stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
