@@ -142,6 +142,7 @@ class TrainingRun:
             [*self.callbacks, self._logged],
             model=self._model,
             epochs=self.epochs,
+            steps=len(self.table),
             verbose=self.verbose,
         )
         try:
@@ -153,8 +154,8 @@ class TrainingRun:
         except KeyboardInterrupt:
             self._keep_last_whole_epoch()
         finally:
-            for callback in hooks.callbacks:
-                callback.set_model(None)  # the model goes back to the pool
+            for callback in hooks.callbacks:  # the model goes back to the pool
+                callback._model = None  # not `set_model`, which may do more
             for logger in self._appending:
                 logger.append, logger.append_header = False, True
         return self._checked(self.trainer.read())

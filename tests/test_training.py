@@ -478,6 +478,29 @@ def test_a_csv_logger_is_given_back_as_it_was(tmp_path):
             assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
 
 
+def test_a_callback_is_told_of_a_model_once():
+    """Keras never takes it back, and `TensorBoard` opens a file at each telling."""
+
+    class Told(keras.callbacks.Callback):
+        def set_model(self, model):
+            super().set_model(model)
+            told.append(model)
+
+    told = []
+    callback = Told()
+    fit(regressor(callbacks=[callback], epochs=1))
+    assert len(told) == 1
+    assert isinstance(told[0], keras.Model)
+    assert callback.model is None
+
+
+def test_kerass_own_progress_bar(capfd):
+    fit(regressor(callbacks=[keras.callbacks.ProgbarLogger()], verbose=1, epochs=2))
+    out = capfd.readouterr().out
+    assert "Epoch 2/2" in out
+    assert f"{K}/{K}" in out
+
+
 def test_an_estimator_with_used_callbacks_can_be_copied():
     """Callbacks let go of the model, which belongs to nobody's estimator."""
     stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
