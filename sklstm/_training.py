@@ -307,7 +307,7 @@ class TrainingRun:
             logs |= self._training_metrics(np.concatenate(parts), np.concatenate(made))
         self._states, self.n_batches = states, stop
         self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
-        return logs | self._validate(states)
+        return logs | self._validate(states, hooks)
 
     def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
         """Metrics over the windows so far, from the predictions made on the way."""
@@ -316,22 +316,23 @@ class TrainingRun:
         w = tf.gather(self.rows.weights, at)
         return self._update_metrics(y, read_from_lanes(outputs, part), w)
 
-    def _validate(self, states: LayerStates) -> dict[str, float]:
+    def _validate(self, states: LayerStates, hooks) -> dict[str, float]:
         """Loss and metrics on the held-out windows, continuing from `states`."""
         held_out = self.validation
         if held_out is None:
             return {}
+        hooks.on_test_begin()  # a callback may put other weights into the model
         outputs, _ = self.trainer.program.forward(self.rows, held_out.table, states)
         y_pred = tf.constant(read_from_lanes(outputs, held_out.table))
         y, w = tf.constant(held_out.targets), tf.constant(held_out.weights)
         self._model._clear_losses()  # those of activities belong to the traced pass
         loss = self._model.compute_loss(None, y, y_pred, w, training=False)
-        logs = {"val_loss": float(loss)}
+        logs = {"loss": float(loss)}
         if self.metrics:
             self._model.reset_metrics()
-            metrics = self._update_metrics(y, y_pred, w)
-            logs |= {f"val_{name}": value for name, value in metrics.items()}
-        return logs
+            logs |= self._update_metrics(y, y_pred, w)
+        hooks.on_test_end(dict(logs))
+        return {f"val_{name}": value for name, value in logs.items()}
 
     def _update_metrics(self, y, y_pred, w) -> dict[str, float]:
         logs = self._model.compute_metrics(None, y, tf.convert_to_tensor(y_pred), w)

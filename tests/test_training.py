@@ -540,6 +540,46 @@ def test_validation_loss_of_frozen_weights(stateful):
     assert_close(split.history_["val_mae"], [np.mean(np.abs(errors))] * 3)
 
 
+def test_callbacks_are_told_of_validation():
+    """After the last batch, with logs as Keras names them there."""
+    events = []
+
+    class Told(Recorder):
+        def on_test_begin(self, logs=None):
+            events.append(("test begins", logs))
+
+        def on_test_end(self, logs=None):
+            events.append(("test ends", logs))
+
+        def on_epoch_end(self, epoch, logs=None):
+            events.append(("epoch ends", logs))
+
+    told = Told()
+    fit(regressor(callbacks=[told], metrics=["mae"], validation_split=0.2, epochs=1))
+    (begins, _), (ends, logs), (last, epoch_logs) = events
+    assert [begins, ends, last] == ["test begins", "test ends", "epoch ends"]
+    assert set(logs) == {"loss", "mae"}
+    for name, value in logs.items():
+        assert epoch_logs[f"val_{name}"] == value
+
+
+def test_validation_of_weights_that_a_callback_swaps_in():
+    """Averages, which are the weights after one epoch: so the losses are one too."""
+    estimator = regressor(
+        stateful=False,
+        optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9),
+        callbacks=[keras.callbacks.SwapEMAWeights()],
+        validation_split=10 / (N + 10),
+        epochs=1,
+    )
+    fit(estimator, N + 10)
+    errors = estimator.predict(X[: N + 10])[N:] - y[N : N + 10]
+    assert_close(estimator.history_["val_loss"], [np.mean(errors**2)])
+    alone = fit(estimator.set_params(callbacks=None), N + 10)
+    raw = alone.history_["val_loss"][0]
+    assert abs(raw - np.mean(errors**2)) > 1e-3
+
+
 def test_validation_loss_counts_sample_weights():
     """As Keras has it: the sum of weighted losses over the number of rows."""
     weights = np.random.default_rng(0).uniform(0.5, 2, N + 10)
