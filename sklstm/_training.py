@@ -336,7 +336,7 @@ class TrainingRun:
 
     def _update_metrics(self, y, y_pred, w) -> dict[str, float]:
         logs = self._model.compute_metrics(None, y, tf.convert_to_tensor(y_pred), w)
-        return {name: float(value) for name, value in logs.items() if name != "loss"}
+        return {name: _one(name, v) for name, v in logs.items() if name != "loss"}
 
     def _refuse(self, what: str, epoch: int) -> NoReturn:
         raise ValueError(
@@ -359,6 +359,18 @@ class TrainingRun:
             RuntimeWarning,
             stacklevel=5,
         )
+
+
+def _one(name: str, result) -> float:
+    """A metric's result, which has to be one number."""
+    values = np.asarray(result)
+    if values.size != 1:
+        raise ValueError(
+            f"The metric {name!r} gives {values.size} numbers, but the history has room"
+            " for one an epoch. Have it make one of them, as average='macro' does in"
+            " keras.metrics.F1Score."
+        )
+    return float(values.item())
 
 
 def _has_batch_hooks(callback) -> bool:

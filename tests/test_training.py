@@ -660,6 +660,18 @@ def test_accuracy(labels):
     assert_close(estimator.history_["val_accuracy"], [right[N:].mean()])
 
 
+def test_a_metric_of_several_numbers_is_refused():
+    """One for each class, here; told to average them, it is taken."""
+    options = {"loss": "categorical_crossentropy", "epochs": 1}
+    each = classifier(metrics=[keras.metrics.F1Score()], **options)
+    text = "metric 'f1_score' gives 3 numbers, but .* one .* average='macro'"
+    with pytest.raises(ValueError, match=text):
+        fit(each)
+    assert not hasattr(each, "state_")
+    mean = fit(classifier(metrics=[keras.metrics.F1Score("macro")], **options))
+    assert 0 < mean.history_["f1_score"][0] < 1
+
+
 def test_verbose_shows_progress_and_what_is_left_out(capfd):
     estimator = fit(regressor(verbose=1), N + 2)
     out, err = capfd.readouterr()
