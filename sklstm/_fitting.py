@@ -187,8 +187,8 @@ def walk(
     **options,
 ) -> tuple[np.ndarray, RecurrentState]:
     """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
-    n_lanes = network.batch_size or STATELESS_LANES
-    n_batches = -(-len(windows) // n_lanes)
+    n_lanes = min(network.batch_size or STATELESS_LANES, len(windows))
+    n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
     if isinstance(network, StackedLSTM) and is_short(network, n_batches, n_lanes):
         numpy_pass = _numpy_pass(network, parameters)
         return advance(numpy_pass, windows, state, network.batch_size, **options)

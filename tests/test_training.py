@@ -34,6 +34,10 @@ from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm._device import Parameters
+from sklstm._fitting import walk, zero_state
+from sklstm._network import StackedLSTM
+from sklstm._windows import Windows
 
 T, B, K = 2, 3, 7
 N = T - 1 + B * K  # rows that fill K batches with none left over
@@ -1096,3 +1100,29 @@ def test_losses_from_logits(labels, loss):
     assert_close(proba, plain.predict_proba(X), rtol=1e-3, atol=1e-4)
     head = logits.rebuild(1).layers[-1]
     assert head.activation is keras.activations.linear
+
+
+# --------------------------------------------------------------------------------------
+# What is not worth a compilation
+# --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_one_row_of_a_large_network_compiles_nothing(stateful):
+    """The NumPy pass computes the lanes that have a window, however many there are."""
+    network = StackedLSTM(
+        units=(128, 128),
+        dropout=0.0,
+        n_outputs=1,
+        activation="linear",
+        sequence_length=60,
+        n_features=2,
+        batch_size=256 if stateful else None,
+    )
+    weights = network.initial_weights(np.random.default_rng(0))
+    state = zero_state(network, 2)
+    windows = Windows.of(np.float32(X[:1]), np.float32(make_rows(59, 2, seed=3)), 60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklstm._fitting.POOL", None)  # that lends compiled passes
+        outputs, _ = walk(network, Parameters(tuple(weights)), windows, state)
+    assert outputs.shape == (1, 1)
