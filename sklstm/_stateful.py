@@ -1,6 +1,7 @@
 """What a fitted estimator does: predict, forecast, and the calls that move the state.
 
-The only owner of state: everything below takes state as an argument and returns it.
+State is kept here and by the fits of `_base` alone: everything below takes it as an
+argument and returns it.
 """
 
 from __future__ import annotations

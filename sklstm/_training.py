@@ -75,7 +75,8 @@ class TrainingRun:
     was_interrupted : bool
         Whether the user ended it by Ctrl-C.
     is_watched : bool
-        Whether anybody looks at the model in between, which costs an epoch a call.
+        Whether anybody looks at the model in between: each epoch then takes a call of
+        its own.
     """
 
     trainer: Trainer
