@@ -64,6 +64,7 @@ class BaseStatefulLSTM(StatefulPredictor):
         Each epoch starts from zero state and reads the windows in order (stateful) or
         shuffled (stateless). Afterwards all rows run once more through the final
         weights from zero state, so that the state is right for the row after them.
+        Whatever it raises, the estimator stays as it was.
 
         Parameters
         ----------
@@ -73,9 +74,9 @@ class BaseStatefulLSTM(StatefulPredictor):
             Rows in time order, or ready-made windows. Windows of different lengths
             come as a list, or as a masked array (`numpy.ma`) whose padding, whole
             first steps, is masked. Nothing else is taken for padding: zeros are data.
-            Padded steps leave the state untouched, and such windows are as good as
-            any. A window whose first steps are NaN in every feature is another thing:
-            it lacks rows, from before the series began, and is not trained on.
+            Padded steps leave the state untouched, and such windows are trained on like
+            any other. A window whose first steps are NaN in every feature lacks rows
+            from before the series began; it is not trained on.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             ``y[i]`` belongs to the window that ends at row i.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -83,8 +84,12 @@ class BaseStatefulLSTM(StatefulPredictor):
         checkpoint : str or path-like, default=None
             A folder to keep the progress in, made if it is not there. After a crash the
             same call on the same data goes on from the last checkpoint and ends with
-            the very weights of an uninterrupted one. A finished training takes its
-            checkpoint away.
+            the very weights of an uninterrupted one; so does a call for more epochs.
+            Other data or parameters start anew, with a file of their own, so that the
+            fits of a search can share the folder. A finished training takes its
+            checkpoint away; one ended by Ctrl-C or an error leaves it. Around a
+            pipeline or a search of one, pass
+            ``statefullstmregressor__checkpoint=folder`` to `fit`.
         checkpoint_every : int, default=1
             Epochs from one checkpoint to the next.
 
@@ -95,9 +100,20 @@ class BaseStatefulLSTM(StatefulPredictor):
 
         Raises
         ------
+        TypeError
+            For a parameter of the wrong type, and for X or y that hold dates or
+            durations.
         ValueError
-            For NaN or infinity, too few rows for a window or a batch, and a loss that
-            stops being a finite number; the estimator stays as it was.
+            For a parameter out of range; NaN, infinity or masked entries; too few rows
+            for a window or a batch; weights that are all zero; a model that does not
+            fit the data; a metric of several numbers; `warm_start` on a network of
+            another shape; and a loss that stops being a finite number.
+        sklstm.persistence.PersistenceError
+            For a damaged checkpoint.
+        OSError
+            If the folder for the checkpoint cannot be made or read.
+        KeyboardInterrupt
+            If training is interrupted before the first whole epoch.
 
         Warns
         -----
@@ -169,6 +185,11 @@ class BaseStatefulLSTM(StatefulPredictor):
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
     def _partial_fit(self, X, y, sample_weight):
+        """One pass over rows that follow those seen.
+
+        `epochs`, `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and
+        `verbose` play no part.
+        """
         with self._all_or_nothing():
             self._check_parameters()
             is_first = not self.__sklearn_is_fitted__()
