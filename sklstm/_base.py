@@ -128,6 +128,7 @@ class BaseStatefulLSTM(StatefulPredictor):
                 checkpoint = self._open_checkpoint(
                     checkpoint, checkpoint_every, X, y, sample_weight
                 )
+                checkpoint.check_within(int(self.epochs))
             found = checkpoint and checkpoint.found
             seed = found.seed if found else self._draw_seed()
             recipe, target = self._make_recipe(X, y, seed)

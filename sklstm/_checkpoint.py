@@ -90,6 +90,15 @@ class Checkpoint:
         path = folder / f"{joblib.hash(_described(call))}.sklstm"
         return cls(path, every, _find(path))
 
+    def check_within(self, epochs: int) -> None:
+        """Raise ValueError where more epochs than `epochs` are trained already."""
+        if self.found is not None and self.found.n_epochs > epochs:
+            raise ValueError(
+                f"The checkpoint of this training holds {self.found.n_epochs} epochs,"
+                f" but epochs={epochs}. Set epochs={self.found.n_epochs} or more, or"
+                f" delete {str(self.path)!r} to start the training anew."
+            )
+
     def is_due(self, n_epochs: int) -> bool:
         """Whether to write after so many epochs."""
         return n_epochs % self.every == 0

@@ -373,6 +373,21 @@ def test_a_spoilt_checkpoint_is_refused(tmp_path):
     assert not hasattr(model, "state_")
 
 
+def test_fewer_epochs_than_are_trained_are_refused(tmp_path):
+    """Their weights are gone; as many as are trained only end what was begun."""
+    with pytest.raises(Killed):
+        regressor(callbacks=[KillAt(4)]).fit(X, Y, checkpoint=tmp_path)
+    fewer = regressor(epochs=3, callbacks=[KillAt(None)])
+    text = "holds 4 epochs, but epochs=3. Set epochs=4 or more, or delete .* anew"
+    with pytest.raises(ValueError, match=text):
+        fewer.fit(X, Y, checkpoint=tmp_path)
+    assert not hasattr(fewer, "state_")
+    assert len(list(tmp_path.iterdir())) == 1
+    assert (
+        len(fewer.set_params(epochs=4).fit(X, Y, None, tmp_path).history_["loss"]) == 4
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
