@@ -23,7 +23,7 @@ from sklstm._network import StackedLSTM, UserNetwork, sharing_key
 from sklstm._numpy_pass import NumpyPass, is_short
 from sklstm._state import RecurrentState
 from sklstm._tensorflow import keras
-from sklstm._trainer import _optimizer_key, learning_rate_of, trainer_of
+from sklstm._trainer import learning_rate_of, optimizer_key, trainer_of
 from sklstm._training import TrainingRun, Validation
 from sklstm._walking import STATELESS_LANES, advance, advance_one
 from sklstm._windows import Windows, digest
@@ -71,7 +71,7 @@ class Recipe:
 
     def is_trained_by(self, optimizer: keras.optimizers.Optimizer) -> bool:
         """Whether an optimizer is this one, but for a rate that is a number."""
-        return _optimizer_key(optimizer) == _optimizer_key(self.optimizer)
+        return optimizer_key(optimizer) == optimizer_key(self.optimizer)
 
     def check_trained_by(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Raise ValueError for an optimizer that training cannot go on with."""
@@ -187,7 +187,7 @@ def walk(
     **options,
 ) -> tuple[np.ndarray, RecurrentState]:
     """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
-    n_lanes = min(network.batch_size or STATELESS_LANES, len(windows))
+    n_lanes = min(network.batch_size or STATELESS_LANES, len(windows)) or 1
     n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
     if isinstance(network, StackedLSTM) and is_short(network, n_batches, n_lanes):
         numpy_pass = _numpy_pass(network, parameters)

@@ -30,7 +30,7 @@ def trainer_of(
     program: Program, loss: Any, optimizer: keras.optimizers.Optimizer
 ) -> Trainer:
     """The program's training pass for this loss and optimizer, its rate aside."""
-    key = (loss_key(loss), _optimizer_key(optimizer))
+    key = (loss_key(loss), optimizer_key(optimizer))
     return program.trainers.get(key, lambda: Trainer(program, loss, optimizer))
 
 
@@ -256,7 +256,8 @@ def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     return isinstance(getattr(optimizer, "_learning_rate", None), schedule)
 
 
-def _optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
+def optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
+    """What distinguishes an optimizer's compiled passes: all but a rate."""
     config = dict(optimizer.get_config(), name=None)
     if not _has_schedule(optimizer):
         config["learning_rate"] = None  # a variable: another value, the same program
