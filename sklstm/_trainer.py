@@ -57,7 +57,7 @@ class Trainer:
     ) -> None:
         """Make the program's model ready to train on from `parameters`.
 
-        Slots of another optimizer are not taken over. Where `learning_rate` is None,
+        Slots of other shapes are not taken over. Where `learning_rate` is None,
         it is the one among the slots. Where training `is_watched`, the model has the
         right weights before and after every call of `train`.
         """

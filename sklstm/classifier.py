@@ -60,7 +60,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         By default binary cross-entropy on one output for two classes, and
         categorical cross-entropy on one output a class for more.
     metrics : list of str or keras.metrics.Metric, default=None
-        Shown and kept in `history_` beside the loss.
+        Shown and kept in `history_` beside the loss; each gives one number.
     callbacks : list of keras.callbacks.Callback, default=None
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
@@ -76,7 +76,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's loss, as elsewhere in scikit-learn.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights and optimizer of the last `fit`.
+        Whether `fit` continues from the weights of the last `fit`, and with the same
+        optimizer from its moments too.
     verbose : int, default=0
         1 shows a progress bar, and how many windows are trained on and left out.
     random_state : int, RandomState instance or None, default=None
@@ -215,7 +216,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         another call moves the state in between.
         The learning rate is as callbacks left it, until another one is set. `epochs`,
         `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and `verbose`
-        play no part.
+        play no part. Where a callback stops training, the batches after that wait for
+        the next call.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     loss : str, keras.losses.Loss, class or callable, default=None
         Mean squared error by default.
     metrics : list of str or keras.metrics.Metric, default=None
-        Shown and kept in `history_` beside the loss.
+        Shown and kept in `history_` beside the loss; each gives one number.
     callbacks : list of keras.callbacks.Callback, default=None
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
@@ -70,7 +70,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Whether a stateless network sees its windows in a new order in each epoch. A
         stateful one never shuffles.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights and optimizer of the last `fit`.
+        Whether `fit` continues from the weights of the last `fit`, and with the same
+        optimizer from its moments too.
     verbose : int, default=0
         1 shows a progress bar, and how many windows are trained on and left out.
     random_state : int, RandomState instance or None, default=None
@@ -225,7 +226,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         another call moves the state in between.
         The learning rate is as callbacks left it, until another one is set. `epochs`,
         `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and `verbose`
-        play no part.
+        play no part. Where a callback stops training, the batches after that wait for
+        the next call.
 
         Parameters
         ----------
@@ -245,8 +247,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Raises
         ------
         ValueError
-            For what `fit` refuses, and for other features, outputs or kinds of X than
-            in the calls before; the estimator stays as it was.
+            For what `fit` refuses, for other features, outputs or kinds of X than in
+            the calls before, and for another optimizer; the estimator stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations.
         """
