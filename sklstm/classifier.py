@@ -240,8 +240,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ------
         ValueError
             For labels that are not among the classes, for balanced class weights, for
-            what `fit` refuses, and for other features or kinds of X than in the calls
-            before; the estimator stays as it was.
+            what `fit` refuses, for other features or kinds of X than in the calls
+            before, and for another optimizer; the estimator stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
         """
