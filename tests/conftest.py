@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile(
-    "ci", derandomize=True, max_examples=20, stateful_step_count=30, **_COMMON
+    "ci", derandomize=True, max_examples=15, stateful_step_count=30, **_COMMON
 )
 settings.register_profile("long", max_examples=400, stateful_step_count=50, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -67,11 +67,9 @@ def ragged(rng) -> list[np.ndarray]:
 
 
 CASES: dict[str, dict[str, Any]] = {
-    "stateful": {},
-    "two layers": {"units": (5, 3)},
+    "in order": {},
     "one step": {"sequence_length": 1},
     "lanes without a window": {"drop_remainder": False},
-    "stateless": {"stateful": False},
     "windows of many lengths": {"stateful": False, "sequence_length": 5},
     "an optimizer that needs the variables": {"optimizer__clipnorm": 0.1},
     "held out": {"validation_split": 0.3, "metrics": ["mae"]},
@@ -85,7 +83,7 @@ def test_groups_change_nothing_but_the_rounding(case, few_are_enough):
     y = np.array([np.sum(rows) for rows in X])
     weight = rng.uniform(0.5, 2.0, size=len(X))
     settings = {
-        "units": 4,
+        "units": (4, 3),
         "batch_size": 4,
         "sequence_length": 3,
         "epochs": 4,

@@ -84,7 +84,6 @@ print(*[w.message for w in caught if issubclass(w.category, UserWarning)], sep="
 @pytest.mark.parametrize(
     "first, words",
     [
-        ("", ""),
         ("import tensorflow", ""),
         (STARTED, "has no effect in this process, since TensorFlow was started before"),
         (FLAGS, "has no effect in this process, since TF_XLA_FLAGS is set"),
