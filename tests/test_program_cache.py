@@ -76,7 +76,7 @@ import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
-print(*[w.message for w in caught if issubclass(w.category, UserWarning)], sep="\\n")
+print(*[w.message for w in caught if "SKLSTM_CACHE" in str(w.message)], sep="\\n")
 """
 
 
