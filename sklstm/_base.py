@@ -351,9 +351,20 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _initial_parameters(self, recipe: Recipe, seed: int) -> Parameters:
         """Fresh parameters, or with `warm_start` those of the last fit."""
-        fresh = recipe.initial(seed)
         if not self._goes_on():
-            return fresh
+            return recipe.initial(seed)
+        kept = self._parameters
+        if recipe.network.key != self._recipe.network.key:
+            kept = self._fitting_into(recipe, recipe.initial(seed))
+        if not self._recipe.is_trained_by(recipe.optimizer):
+            kept = replace(kept, slots=())
+        return kept
+
+    def _fitting_into(self, recipe: Recipe, fresh: Parameters) -> Parameters:
+        """The parameters for a network made anew, which has `fresh` ones, if they fit.
+
+        Networks with a key of their own each time may yet be of one shape.
+        """
         kept = self._parameters
         has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
         if recipe.batch_size != self._recipe.batch_size or not has_same_shape:
@@ -363,9 +374,7 @@ class BaseStatefulLSTM(StatefulPredictor):
                 " to start anew."
             )
         if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
-            kept = replace(kept, seeds=fresh.seeds)
-        if not self._recipe.is_trained_by(recipe.optimizer):
-            kept = replace(kept, slots=())
+            return replace(kept, seeds=fresh.seeds)
         return kept
 
     def _start_empty(self, X: np.ndarray, y) -> None:

@@ -18,7 +18,7 @@ from sklstm._network import StackedLSTM, UserNetwork, state_variables
 from sklstm._tensorflow import keras, tf
 
 LEAST_LANES = 32  # in a group: products of fewer lanes are slower than waiting
-LEAST_GROUPED = 5e8  # operations in a batch, below which groups are not worth while
+LEAST_GROUPED = 5e8  # operations in a batch, below which groups do not pay
 
 
 def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
@@ -188,7 +188,7 @@ class StackedGraph:
         Within one compiled program XLA shares each product of a time step among the
         cores, and waits for the slowest each time. Up to the loss, groups of lanes do
         not need each other: each is a compiled program, and TensorFlow runs them side
-        by side, in 0.8 of the time for 64 lanes on two cores.
+        by side.
         """
         whole = partial(self, training=True)
         if n_groups == 1:

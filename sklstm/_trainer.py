@@ -237,11 +237,14 @@ class Trainer:
 
 
 def _filled(ends):
-    """A row of a batch table whose lanes without a window repeat those with one."""
-    live_first = tf.argsort(tf.cast(ends == EMPTY, tf.int32), stable=True)
-    n_live = tf.reduce_sum(tf.cast(ends != EMPTY, tf.int32))
-    repeated = tf.gather(live_first, tf.range(ends.shape[0]) % n_live)
-    return tf.where(ends == EMPTY, tf.gather(ends, repeated), ends)
+    """A row of a batch table whose lanes without a window repeat those with one.
+
+    Lanes with a window are side by side, so counting round them finds one for each.
+    """
+    live = tf.cast(ends != EMPTY, tf.int32)
+    first = tf.argmax(live, output_type=tf.int32)
+    lanes = first + (tf.range(ends.shape[0]) - first) % tf.reduce_sum(live)
+    return tf.gather(ends, lanes)
 
 
 def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:

@@ -11,8 +11,11 @@ from keras import layers
 from sklstm import StatefulLSTMRegressor
 from sklstm import _engine as engine
 from sklstm._device import Latest
+from sklstm._geometry import EMPTY, lay_in_lanes
 from sklstm._kernel import speed_up
 from sklstm._network import StackedLSTM
+from sklstm._tensorflow import tf
+from sklstm._trainer import _filled
 from sklstm._windows import Windows
 
 
@@ -74,6 +77,29 @@ def test_ready_made_windows_have_one_target_each():
     assert rows.values.shape[0] >= 15000
     assert rows.targets.shape[0] == rows.weights.shape[0] == rows.room < 400
     assert rows.put_table(np.zeros((3, 100), np.int32)).shape[0] < 10
+
+
+@pytest.mark.parametrize(
+    "ends, filled",
+    [
+        ([4, 5, 6, 7], [4, 5, 6, 7]),
+        ([8, 9, EMPTY, EMPTY], [8, 9, 8, 9]),
+        ([EMPTY, 3, 4, 5], [5, 3, 4, 5]),
+        ([EMPTY, 7, EMPTY, EMPTY], [7, 7, 7, 7]),
+    ],
+)
+def test_lanes_without_a_window_repeat_the_others(ends, filled):
+    """Whether they come first, in a series begun earlier, or last."""
+    assert _filled(tf.constant(ends)).numpy().tolist() == filled
+
+
+@pytest.mark.parametrize("position", range(5))
+@pytest.mark.parametrize("n", range(1, 12))
+def test_lanes_with_a_window_are_side_by_side(n, position):
+    """In each batch: a step from one without to one with a window comes once."""
+    live = lay_in_lanes(np.arange(n), position, 4) != EMPTY
+    begins = np.diff(live, axis=1, prepend=False) & live
+    assert (begins.sum(axis=1) == 1).all()
 
 
 @keras.saving.register_keras_serializable("sklstm tests")
