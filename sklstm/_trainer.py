@@ -143,7 +143,7 @@ class Trainer:
             int32(first),
             int32(stop),
             int32(n_passes),
-            np.float64(total),
+            np.full(MOST_PASSES, total),
             *flat(states),
         )
         return (
@@ -178,7 +178,7 @@ class Trainer:
         first,
         stop,
         n_passes,
-        total,
+        sums,
         *start,
     ):
         program, graph, trained = self.program, self.program.graph, self.trained
@@ -187,14 +187,17 @@ class Trainer:
         if not is_apart:
             graph.begin(trained)
 
+        # One count, and no look-out for negative numbers, as in `//`: less to compile,
+        # and so little that XLA begins a small batch without a second thread.
         def body(n, totals, outputs, *states):
-            n_pass, k = n // n_batches, first + n % n_batches
+            n_pass = tf.truncatediv(n, n_batches)
+            k = first + tf.truncatemod(n, n_batches)
             before = [
                 tf.where(k == first, *pair) for pair in zip(start, states, strict=True)
             ]
             ends = tf.gather(table, k)  # (B,); by `table[k]`, XLA would compile k in
             live = None if table.shape[1] == 1 else ends != EMPTY  # one lane always is
-            at = tf.maximum(ends, 0) // stride
+            at = tf.truncatediv(tf.maximum(ends, 0), stride)
             y, w = tf.gather(targets, at), tf.gather(weights, at)
             if live is not None and isinstance(graph, KerasGraph):
                 ends = _filled(ends)  # a layer may look across the batch
@@ -212,7 +215,8 @@ class Trainer:
                 loss *= tf.reduce_sum(tf.cast(live, loss.dtype))
             sum_so_far = totals.read(n_pass) + tf.cast(loss, tf.float64)
             totals = totals.write(n_pass, sum_so_far)
-            return n + 1, totals, outputs.write(k, tf.cast(y_pred, tf.float32)), *after
+            outputs = outputs.write(k, tf.cast(y_pred, tf.float32))
+            return n + 1, totals, outputs, *after
 
         # One loop over all batches of all passes: a loop in a loop takes longer to
         # trace and to compile.
@@ -222,7 +226,7 @@ class Trainer:
             body,
             (
                 0,
-                totals.unstack(tf.fill([MOST_PASSES], total)),
+                totals.unstack(sums),
                 program.outputs_like(table),
                 *start,
             ),
