@@ -186,8 +186,8 @@ class Program:
 
     def windows(self, values, ends):
         """Windows of shape (B, T, F) that end at rows `ends`, of shape (B,)."""
-        offsets = tf.range(1 - self.sequence_length, 1)  # (T,)
-        indices = tf.maximum(ends[:, tf.newaxis] + offsets, 0)  # (B, T)
+        offsets = np.arange(1 - self.sequence_length, 1, dtype=np.int32)  # (T,)
+        indices = tf.maximum(tf.expand_dims(ends, 1) + offsets, 0)  # (B, T)
         return tf.gather(values, indices)
 
     def nested(self, flat: Sequence) -> LayerStates:

@@ -99,28 +99,28 @@ def _one_step(live, x, h, c, block):
     """A single step, without a loop: half the time of a pass over single rows."""
     n_features, units = x.shape[2], h.shape[1]
     halves = _halves(units)
-    inputs = with_ones(x[0], h)  # (B, F + U + 1)
+    inputs = with_ones(tf.squeeze(x, 0), h)  # (B, F + U + 1)
     a = tf.tanh((inputs @ block) * halves)  # (B, 4U)
-    i, f, g, o = _gates(a)
+    i, f, g, o = _gates(a, halves)
     c_t = f * c + i * g
     tanh_c = tf.tanh(c_t)
     h_t = _where(live, o * tanh_c, h)
 
     def gradient(d_outputs, d_h, d_c):
-        d_h = d_h + d_outputs[0]
+        d_h = d_h + tf.squeeze(d_outputs, 0)
         d_c_t = d_c + d_h * o * (1.0 - tanh_c * tanh_c)
         d_gates = tf.concat([d_c_t * g, d_c_t * c, d_c_t * i, d_h * tanh_c], 1)
         d_z = _where(live, d_gates * halves**2 * (1.0 - a * a), 0.0)  # (B, 4U)
         d_inputs = tf.matmul(d_z, block, transpose_b=True)
-        d_h_before = d_inputs[:, n_features:-1]
+        d_x, d_h_before, _ = tf.split(d_inputs, [n_features, units, 1], 1)
         return (
-            d_inputs[tf.newaxis, :, :n_features],
+            tf.expand_dims(d_x, 0),
             d_h_before if live is None else _where(live, d_h_before, d_h),
             _where(live, d_c_t * f, d_c),
             tf.matmul(inputs, d_z, transpose_a=True),
         )
 
-    return (h_t[tf.newaxis], h_t, _where(live, c_t, c)), gradient
+    return (tf.expand_dims(h_t, 0), h_t, _where(live, c_t, c)), gradient
 
 
 def _many_steps(live, x, h, c, block):
@@ -135,7 +135,7 @@ def _many_steps(live, x, h, c, block):
 
     def step(t, h, c, cs, zs, *hs):
         a = tf.tanh((zs.read(t) + h @ R) * halves)  # (B, 4U)
-        i, f, g, o = _gates(a)
+        i, f, g, o = _gates(a, halves)
         c_t = f * c + i * g
         h_t = o * tf.tanh(c_t)
         if live is not None:
@@ -151,14 +151,14 @@ def _many_steps(live, x, h, c, block):
         (0, h, c, cs, _array(z), *hs),
     )
     a, cs = zs.stack(), cs.stack()  # (T, B, 4U) and (T + 1, B, U), the first one c_0
-    outputs = _gates(a)[3] * tf.tanh(cs[1:]) if live is None else hs[0].stack()
+    outputs = _gates(a, halves)[3] * tf.tanh(cs[1:]) if live is None else hs[0].stack()
 
     # What `gradient` needs besides a, cs and outputs it makes anew: a program of its
     # own would be handed all of it, and within one it is made once in any case.
     def gradient(d_outputs, d_h, d_c):
         W, R, _ = tf.split(block, [n_features, units, 1])
         x_flat = tf.reshape(x, (-1, n_features))  # (T*B, F)
-        i, f, g, o = _gates(a)
+        i, f, g, o = _gates(a, halves)
         tanh_c = tf.tanh(cs[1:])
         # what d_c (three gates) and d_h (the fourth) are multiplied by to give d_z
         to_z = tf.concat([g, cs[:-1], i, tanh_c], 2) * halves**2 * (1.0 - a * a)
@@ -204,10 +204,9 @@ def _halves(units: int):
     return np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
 
 
-def _gates(a):
+def _gates(a, halves):
     """Input, forget, candidate and output gates from ``tanh`` of the scaled z."""
-    i, f, g, o = tf.split(a, 4, axis=-1)
-    return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
+    return tf.split(a * halves + (1.0 - halves), 4, axis=-1)
 
 
 def _where(live, value, otherwise):

@@ -138,11 +138,10 @@ class Trainer:
             rows.lengths,
             rows.targets,
             rows.weights,
-            int32(rows.stride),
             table,
             int32(first),
-            int32(stop),
-            int32(n_passes),
+            int32(stop - first),
+            int32(n_passes * (stop - first)),
             np.full(MOST_PASSES, total),
             *flat(states),
         )
@@ -173,27 +172,29 @@ class Trainer:
         lengths,
         targets,
         weights,
-        stride,
         table,
         first,
-        stop,
-        n_passes,
+        n_batches,
+        n_total,
         sums,
         *start,
     ):
         program, graph, trained = self.program, self.program.graph, self.trained
         forward = graph.in_training(n_groups)
-        n_batches = stop - first
+        # rows for each target: the shapes tell, and what is constant costs nothing
+        is_series = targets.shape[0] == values.shape[0]
+        stride = 1 if is_series else program.sequence_length
         if not is_apart:
             graph.begin(trained)
 
-        # One count, and no look-out for negative numbers, as in `//`: less to compile,
-        # and so little that XLA begins a small batch without a second thread.
+        # One count, and no look-out for negative numbers, as in `//`: so little that
+        # XLA begins a small batch without a second thread.
         def body(n, totals, outputs, *states):
             n_pass = tf.truncatediv(n, n_batches)
             k = first + tf.truncatemod(n, n_batches)
+            is_first = k == first
             before = [
-                tf.where(k == first, *pair) for pair in zip(start, states, strict=True)
+                tf.where(is_first, *pair) for pair in zip(start, states, strict=True)
             ]
             ends = tf.gather(table, k)  # (B,); by `table[k]`, XLA would compile k in
             live = None if table.shape[1] == 1 else ends != EMPTY  # one lane always is
@@ -222,7 +223,7 @@ class Trainer:
         # trace and to compile.
         totals = tf.TensorArray(tf.float64, MOST_PASSES)
         _, totals, outputs, *after = tf.while_loop(
-            lambda n, *_: n < n_passes * n_batches,
+            lambda n, *_: n < n_total,
             body,
             (
                 0,
