@@ -10,8 +10,9 @@ What makes it several times faster than the loop Keras traces, with the same ari
   made of. The loops are left with a product and a few sums.
 - The loops write where they read: gates over the projection that they came from,
   gradients over their factors, so that no new arrays need to be cleared.
-- A loop's body is at most eight of XLA's kernels, and its count is all that ends it. A
-  longer body XLA on the CPU passes from thread to thread at every step.
+- A loop's count is all that ends it, and unless steps are masked its body is no more
+  kernels than XLA on the CPU runs on one thread, which are eight. A longer body passes
+  from thread to thread at every step.
 
 A layer's weights come as one *block* of shape (F + U + 1, 4U), kernel, recurrent kernel
 and bias one below the other, so that their gradient is one product.
