@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "StatefulLSTMRegressor": "sklstm.regressor",
     "StatefulLSTMClassifier": "sklstm.classifier",
-    "RecurrentState": "sklstm._state",
+    "RecurrentState": "sklstm._rows.state",
     "SlidingWindow": "sklstm.preprocessing",
     "frame_series": "sklstm.preprocessing",
     "stream": "sklstm.streaming",

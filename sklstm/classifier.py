@@ -8,8 +8,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from sklstm._base import BaseStatefulLSTM
-from sklstm._targets import ClassTarget
+from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._network.targets import ClassTarget
 
 
 class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):

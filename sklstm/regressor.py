@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from sklstm._base import BaseStatefulLSTM
-from sklstm._targets import ContinuousTarget
+from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._network.targets import ContinuousTarget
 
 
 class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):

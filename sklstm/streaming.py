@@ -16,11 +16,11 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sklstm._base import BaseStatefulLSTM
-from sklstm._forecasting import closed_loop, refuse_to_guess_rows
-from sklstm._inputs import n_dimensions
-from sklstm._state import RecurrentState
-from sklstm._validation import check_positive_int
+from sklstm._checks import check_positive_int
+from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
+from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.inputs import n_dimensions
+from sklstm._rows.state import RecurrentState
 
 __all__ = ["Stream", "stream"]
 

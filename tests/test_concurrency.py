@@ -40,8 +40,8 @@ from sklearn.model_selection import TimeSeriesSplit, cross_validate
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from sklstm import StatefulLSTMRegressor
-from sklstm._engine import POOL
-from sklstm._network import seeded
+from sklstm._compiled.forward_program import POOL
+from sklstm._network.architecture import seeded
 
 PATIENCE = 180  # seconds; the slowest wait here takes a tenth of it
 N = 30

@@ -6,8 +6,8 @@ import ast
 import importlib
 import json
 import sys
-from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -193,198 +193,133 @@ def test_unknown_names():
 # Layers: imports run one way, downward
 # --------------------------------------------------------------------------------------
 
-#: Module -> modules of this package that it may import. Whoever adds a line here says
-#: that the layer below is needed; lines are in order, each imports only from above it.
+#: The rooms of the house, the lowest first, and the rooms that each may import from.
+#: A room is a folder or a module of the package. CONTRIBUTING.md says what is in each.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "_geometry": set(),
-    "_state": set(),
-    "_program_cache": set(),
-    "_tensorflow": {"_program_cache"},
-    "_validation": set(),
-    "_forecasting": {"_validation"},
-    "_kernel": {"_tensorflow"},
-    "_losses": {"_tensorflow"},
-    "_network": {"_tensorflow"},
-    "_graphs": {"_kernel", "_network", "_tensorflow"},
-    "_scikeras": {"_losses", "_tensorflow", "_validation"},
-    "_windows": set(),
-    "preprocessing": {"_validation", "_windows"},
-    "_device": {"_geometry", "_tensorflow"},
-    "_engine": {
-        "_device",
-        "_geometry",
-        "_graphs",
-        "_network",
-        "_tensorflow",
-        "_windows",
-    },
-    "_trainer": {
-        "_device",
-        "_engine",
-        "_geometry",
-        "_graphs",
-        "_losses",
-        "_tensorflow",
-    },
-    "_inputs": {"_scikeras", "_state", "_validation", "_windows"},
-    "_targets": {"_scikeras"},
-    "datasets": {"preprocessing"},
-    "_numpy_pass": {"_geometry", "_network", "_windows"},
-    "_walking": {"_engine", "_geometry", "_numpy_pass", "_state", "_windows"},
+    "_checks": set(),
     "_archive": set(),
-    "_checkpoint": {"_archive"},
-    "_interrupts": set(),
-    "_training": {
-        "_checkpoint",
-        "_device",
-        "_geometry",
-        "_interrupts",
-        "_tensorflow",
-        "_trainer",
-    },
-    "_fitting": {
-        "_checkpoint",
-        "_device",
-        "_engine",
-        "_geometry",
-        "_losses",
-        "_network",
-        "_numpy_pass",
-        "_state",
-        "_tensorflow",
-        "_trainer",
-        "_training",
-        "_walking",
-        "_windows",
-    },
+    "_rows": set(),
+    "preprocessing": {"_checks", "_rows"},
+    "datasets": {"preprocessing"},
+    "_tensorflow": set(),
+    "_network": {"_rows", "_tensorflow"},
+    "_compiled": {"_network", "_rows", "_tensorflow"},
+    "_training": {"_archive", "_compiled", "_network", "_rows", "_tensorflow"},
     "persistence": {
         "_archive",
-        "_device",
-        "_engine",
-        "_fitting",
+        "_compiled",
         "_network",
-        "_state",
-        "_targets",
+        "_rows",
         "_tensorflow",
-        "_trainer",
+        "_training",
     },
-    "_stateful": {
-        "_device",
-        "_fitting",
-        "_forecasting",
-        "_geometry",
-        "_inputs",
+    "_estimator": {
+        "_checks",
+        "_compiled",
         "_network",
-        "_state",
+        "_rows",
         "_tensorflow",
-        "_validation",
-        "_windows",
+        "_training",
         "persistence",
     },
-    "_base": {
-        "_checkpoint",
-        "_device",
-        "_fitting",
-        "_geometry",
-        "_network",
-        "_state",
-        "_stateful",
-        "_trainer",
-        "_validation",
-        "_windows",
-    },
-    "streaming": {"_base", "_forecasting", "_inputs", "_state", "_validation"},
-    "plotting": {"_scikeras", "_state", "streaming"},
-    "model_selection": {"_base", "_inputs", "_state", "plotting", "streaming"},
-    "classifier": {"_base", "_targets"},
-    "regressor": {"_base", "_targets"},
+    "classifier": {"_estimator", "_network"},
+    "regressor": {"_estimator", "_network"},
+    "streaming": {"_checks", "_estimator", "_rows"},
+    "plotting": {"_network", "_rows", "streaming"},
+    "model_selection": {"_estimator", "_rows", "plotting", "streaming"},
 }
 
-#: Libraries with one door each, and who may go through it.
+#: Libraries with one door each, and the file that is the door.
 DOORS = {
-    "tensorflow": {"_tensorflow"},
-    "keras": {"_tensorflow"},
-    "scikeras": {"_scikeras"},
+    "tensorflow": "_tensorflow/__init__.py",
+    "keras": "_tensorflow/__init__.py",
+    "scikeras": "_estimator/parameters.py",
 }
 
-#: Modules that must stay plain NumPy, whatever they import.
-NUMPY_ONLY = {"_geometry", "_state", "_validation", "_forecasting", "_windows"}
+#: Rooms without Keras and TensorFlow, and the libraries that they may use.
+LIGHT = {"_checks": {"numpy"}, "_rows": {"numpy", "pandas"}}
 
 
-def nodes_of(module: str) -> Iterator[ast.AST]:
-    """Every node of a module, or of all the files of a package."""
-    path = PACKAGE / module
-    for file in path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
-        yield from ast.walk(ast.parse(file.read_text()))
+def files_of(room: str) -> list[Path]:
+    path = PACKAGE / room
+    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 @cache
-def imports_of(module: str) -> tuple[set[str], set[str]]:
-    """Return the modules of this package and the libraries that a module imports."""
+def imports_of(file: Path) -> tuple[set[str], set[str]]:
+    """Return the modules of this package and the libraries that a file imports."""
     names = set()
-    for node in nodes_of(module):  # those inside functions too
+    for node in ast.walk(ast.parse(file.read_text())):  # inside functions too
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute here"
+            assert node.level == 0, f"{file}: imports are absolute here"
             if node.module == "sklstm":
                 names |= {f"sklstm.{alias.name}" for alias in node.names}
             else:
                 names.add(str(node.module))
-    own = {name.split(".")[1] for name in names if name.startswith("sklstm.")}
-    return own - {module}, {name.split(".")[0] for name in names} - {
-        "sklstm",
-        "__future__",
-    }
+    own = {name for name in names if name.startswith("sklstm.")}
+    return own, {name.split(".")[0] for name in names} - {"sklstm", "__future__"}
 
 
-MODULES = sorted(
+def rooms_imported(room: str) -> set[str]:
+    own = set().union(*(imports_of(file)[0] for file in files_of(room)))
+    return {name.split(".")[1] for name in own} - {room}
+
+
+ROOMS = sorted(
     [path.stem for path in PACKAGE.glob("*.py")]
     + [path.parent.name for path in PACKAGE.glob("*/__init__.py")]
 )
+FILES = [file for room in ROOMS for file in files_of(room)]
 
 
-def test_the_table_has_every_module():
-    assert sorted(MAY_IMPORT) == MODULES
+def test_every_room_is_in_the_table():
+    assert sorted(MAY_IMPORT) == ROOMS
 
 
-def test_the_table_runs_downward():
+def test_rooms_import_from_lower_ones_only():
     seen: set[str] = set()
-    for module, others in MAY_IMPORT.items():
-        assert others <= seen, f"{module} is above {others - seen}"
-        seen.add(module)
+    for room, others in MAY_IMPORT.items():
+        assert others <= seen, f"{room} is above {others - seen}"
+        seen.add(room)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_are_those_of_the_table(module):
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_what_the_table_says(room):
     """Both ways, so that the table does not go stale."""
-    assert imports_of(module)[0] == MAY_IMPORT[module]
+    exported = {name for name in rooms_imported(room) if name in ROOMS}
+    assert exported == MAY_IMPORT[room]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_libraries_are_entered_by_their_doors(module):
-    libraries = imports_of(module)[1]
-    for library, keepers in DOORS.items():
-        assert library not in libraries or module in keepers
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "__init__"])
+def test_files_of_a_room_do_not_import_in_a_circle(room):
+    names = {
+        f"sklstm.{room}.{file.stem}": imports_of(file)[0]
+        for file in files_of(room)
+        if file.stem != "__init__"
+    }
+    graph = {name: own & names.keys() for name, own in names.items()}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_libraries_are_entered_by_their_doors(file):
+    for library, door in DOORS.items():
+        is_door = file == PACKAGE / door
+        assert is_door or library not in imports_of(file)[1]
 
 
 def test_each_door_is_used():
-    for library, keepers in DOORS.items():
-        assert all(library in imports_of(keeper)[1] for keeper in keepers)
+    for library, door in DOORS.items():
+        assert library in imports_of(PACKAGE / door)[1]
 
 
-@pytest.mark.parametrize("module", sorted(NUMPY_ONLY))
-def test_plain_numpy(module):
-    """Directly and through what they import."""
-    waiting, reached, libraries = [module], set(), set()
-    while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        own, others = imports_of(name)
-        waiting += own - reached
-        libraries |= others
-    assert libraries - set(sys.stdlib_module_names) <= {"numpy"}
+@pytest.mark.parametrize("room", sorted(LIGHT))
+def test_light_rooms_use_few_libraries(room):
+    libraries = set().union(*(imports_of(file)[1] for file in files_of(room)))
+    assert libraries - set(sys.stdlib_module_names) <= LIGHT[room]
 
 
 def test_lazy_names_are_at_home_where_the_index_says():

@@ -24,9 +24,9 @@ from helpers import (
 )
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
-from sklstm import _graphs as graphs
-from sklstm._engine import POOL
-from sklstm._network import StackedLSTM
+from sklstm._compiled.forward_program import POOL
+from sklstm._network import one_batch as graphs
+from sklstm._network.architecture import StackedLSTM
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from helpers import (
 from sklearn.base import clone
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
-from sklstm._network import sharing_key
+from sklstm._network.architecture import sharing_key
 
 T, B, K = 2, 3, 5
 N, N_NEW = T - 1 + B * K, 7

@@ -9,7 +9,7 @@ import pytest
 from helpers import assert_close, assert_same_state, outputs_of
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, _numpy_pass
-from sklstm._network import StackedLSTM
+from sklstm._network.architecture import StackedLSTM
 
 
 @pytest.fixture

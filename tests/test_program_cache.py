@@ -9,8 +9,8 @@ from importlib.metadata import version
 import pytest
 from helpers import run
 
-from sklstm import _program_cache
-from sklstm._program_cache import tensorflow_flags
+from sklstm._tensorflow import kept_programs as _program_cache
+from sklstm._tensorflow.kept_programs import tensorflow_flags
 
 FIT = """
 import os

@@ -9,14 +9,14 @@ from helpers import make_rows
 from keras import layers
 
 from sklstm import StatefulLSTMRegressor
-from sklstm import _engine as engine
-from sklstm._device import Latest
-from sklstm._geometry import EMPTY, lay_in_lanes
-from sklstm._kernel import speed_up
-from sklstm._network import StackedLSTM
+from sklstm._compiled import program_pool as engine
+from sklstm._compiled.device_arrays import Latest
+from sklstm._compiled.training_program import _filled
+from sklstm._network.architecture import StackedLSTM
+from sklstm._network.lstm_kernel import speed_up
+from sklstm._rows.lanes import EMPTY, lay_in_lanes
+from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf
-from sklstm._trainer import _filled
-from sklstm._windows import Windows
 
 
 def test_the_latest_values_are_kept():

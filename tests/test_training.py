@@ -34,10 +34,10 @@ from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
-from sklstm._device import Parameters
-from sklstm._fitting import walk, zero_state
-from sklstm._network import StackedLSTM
-from sklstm._windows import Windows
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._network.architecture import StackedLSTM
+from sklstm._rows.windows import Windows
+from sklstm._training.recipe import walk, zero_state
 
 T, B, K = 2, 3, 7
 N = T - 1 + B * K  # rows that fill K batches with none left over
@@ -1123,6 +1123,8 @@ def test_one_row_of_a_large_network_compiles_nothing(stateful):
     state = zero_state(network, 2)
     windows = Windows.of(np.float32(X[:1]), np.float32(make_rows(59, 2, seed=3)), 60)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklstm._fitting.POOL", None)  # that lends compiled passes
+        patch.setattr(
+            "sklstm._training.recipe.POOL", None
+        )  # that lends compiled passes
         outputs, _ = walk(network, Parameters(tuple(weights)), windows, state)
     assert outputs.shape == (1, 1)

@@ -14,8 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklstm._base import BaseStatefulLSTM
-from sklstm._inputs import n_dimensions
+from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.inputs import n_dimensions
 from sklstm.model_selection._comparison import CONDITIONS, StateComparison
 from sklstm.model_selection._walk import StartingFrom, Walk
 from sklstm.streaming import stream

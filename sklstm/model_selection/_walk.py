@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
 
-from sklstm._state import RecurrentState
+from sklstm._rows.state import RecurrentState
 from sklstm.streaming import Stream
 
 

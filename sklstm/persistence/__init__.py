@@ -19,10 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 import sklstm
 from sklstm._archive import Arrays, PersistenceError, read, write
-from sklstm._fitting import Recipe, compiled_choices
-from sklstm._network import StackedLSTM, UserNetwork
-from sklstm._state import RecurrentState
-from sklstm._targets import ClassTarget, ContinuousTarget
+from sklstm._network.architecture import StackedLSTM, UserNetwork
+from sklstm._network.targets import ClassTarget, ContinuousTarget
+from sklstm._rows.state import RecurrentState
+from sklstm._training.recipe import Recipe, compiled_choices
 from sklstm.persistence._keras_config import NotDataError
 from sklstm.persistence._plain import encode, encode_array, encode_each, what_is
 from sklstm.persistence._rebuilding import OPTIONAL, ROUTED_METHODS, rebuild

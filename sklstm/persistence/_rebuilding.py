@@ -13,9 +13,11 @@ from sklearn import config_context
 from sklearn.base import is_classifier
 
 from sklstm._archive import PersistenceError, shortly
-from sklstm._fitting import Recipe, TrainingRows, Untrained, zero_state
-from sklstm._state import RecurrentState
-from sklstm._targets import ClassTarget
+from sklstm._compiled.outputs import zero_state
+from sklstm._network.targets import ClassTarget
+from sklstm._rows.state import RecurrentState
+from sklstm._rows.training_rows import TrainingRows, Untrained
+from sklstm._training.recipe import Recipe
 from sklstm.persistence._checked import (
     Fields,
     Store,

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from sklstm._archive import PersistenceError, shortly
-from sklstm._device import Parameters
-from sklstm._engine import POOL
-from sklstm._fitting import Recipe, compiled_choices, user_network
-from sklstm._network import StackedLSTM, UserNetwork
-from sklstm._targets import ClassTarget, ContinuousTarget
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.program_pool import POOL
+from sklstm._compiled.training_program import trainer_of
+from sklstm._network.architecture import StackedLSTM, UserNetwork
+from sklstm._network.targets import ClassTarget, ContinuousTarget
 from sklstm._tensorflow import keras
-from sklstm._trainer import trainer_of
+from sklstm._training.recipe import Recipe, compiled_choices, user_network
 from sklstm.persistence._checked import (
     Fields,
     Store,

@@ -84,7 +84,7 @@ class LossCurveDisplay(Display):
         TypeError
             If there is no stateful estimator inside `estimator`.
         """
-        from sklstm._scikeras import loss_name
+        from sklstm._network.losses import loss_name
         from sklstm.streaming import stream
 
         inner = stream(estimator).estimator

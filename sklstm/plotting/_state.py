@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._state import RecurrentState
+from sklstm._rows.state import RecurrentState
 from sklstm.plotting._axes import (
     Display,
     draw_image,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._validation import check_nothing_masked, check_positive_int
+from sklstm._checks import check_nothing_masked, check_positive_int
 from sklstm.preprocessing._sliding_window import shift_name
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklstm._validation import check_numbers, check_positive_int
-from sklstm._windows import digest
+from sklstm._checks import check_numbers, check_positive_int
+from sklstm._rows.windows import digest
 
 
 class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's classes

@@ -1,18 +1,81 @@
-"""Walking windows through a loaded program: state in, outputs and state out."""
+"""Network outputs for windows, and the state after them: state in, state out.
+
+Short calls are answered in NumPy, long ones by a compiled program, to the same numbers
+but for rounding. Which of them is told by the size of the call alone.
+"""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
 
-from sklstm._engine import Program
-from sklstm._geometry import EMPTY, lay_in_lanes, read_from_lanes
-from sklstm._numpy_pass import NumpyPass
-from sklstm._state import RecurrentState
-from sklstm._windows import Windows
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.forward_program import STATELESS_LANES, Program
+from sklstm._compiled.program_pool import POOL
+from sklstm._network.architecture import StackedLSTM, UserNetwork
+from sklstm._network.numpy_forward import NumpyPass, is_short
+from sklstm._rows.lanes import EMPTY, lay_in_lanes, read_from_lanes
+from sklstm._rows.state import RecurrentState
+from sklstm._rows.windows import Windows
 
-STATELESS_LANES = 256  # windows at once where no state ties them to a lane
+
+def walk(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    windows: Windows,
+    state: RecurrentState,
+    **options,
+) -> tuple[np.ndarray, RecurrentState]:
+    """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
+    n_lanes = min(network.batch_size or STATELESS_LANES, len(windows)) or 1
+    n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
+    if isinstance(network, StackedLSTM) and is_short(network, n_batches, n_lanes):
+        numpy_pass = _numpy_pass(network, parameters)
+        return advance(numpy_pass, windows, state, network.batch_size, **options)
+    with POOL.borrow(network) as program:
+        program.load(parameters)
+        return advance(program, windows, state, network.batch_size, **options)
+
+
+def step_one(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    row: np.ndarray,
+    state: RecurrentState,
+) -> tuple[np.ndarray, RecurrentState] | None:
+    """What `walk` gives for one row after a full context; None where it must walk."""
+    if (
+        isinstance(network, StackedLSTM)
+        and row.shape == (1, network.n_features)
+        and len(state.context) == network.sequence_length - 1
+        and is_short(network, 1, 1)
+    ):
+        numpy_pass = _numpy_pass(network, parameters)
+        return advance_one(numpy_pass, row, state, network.batch_size)
+    return None
+
+
+def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:
+    """The pass with these parameters; making it takes as long as five steps."""
+    if parameters not in _NUMPY_PASSES:
+        _NUMPY_PASSES[parameters] = NumpyPass(network, parameters.weights)
+    return _NUMPY_PASSES[parameters]
+
+
+_NUMPY_PASSES: MutableMapping[Parameters, NumpyPass] = weakref.WeakKeyDictionary()
+
+
+def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> RecurrentState:
+    """The state of `network` before any row."""
+    if isinstance(network, StackedLSTM):
+        layers = network.zero_states()
+    else:
+        with POOL.borrow(network) as program:
+            layers = program.zero_states()
+    return RecurrentState(layers, np.empty((0, n_features), np.float32))
 
 
 def advance(

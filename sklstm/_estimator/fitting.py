@@ -1,7 +1,7 @@
 """What both estimators share in training: `fit` and `partial_fit`.
 
 Owns the parameters and what a fit leaves behind. What a fitted estimator does, and the
-state that it moves, is in `_stateful`; subclasses only encode and decode targets.
+state that it moves, is in `predicting`; subclasses only encode and decode targets.
 """
 
 from __future__ import annotations
@@ -15,25 +15,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from sklstm._checkpoint import Checkpoint
-from sklstm._device import Parameters
-from sklstm._fitting import (
-    Examples,
-    Recipe,
-    TrainingRows,
-    Untrained,
-    shuffled_table,
-    stacked_recipe,
-    train,
-    user_recipe,
-    zero_state,
-)
-from sklstm._geometry import EMPTY, FitPlan, lay_in_lanes
-from sklstm._network import StackedLSTM
-from sklstm._state import RecurrentState
-from sklstm._stateful import StatefulPredictor
-from sklstm._trainer import learning_rate_of
-from sklstm._validation import (
+from sklstm._checks import (
     check_bool,
     check_enough_rows,
     check_enough_windows,
@@ -44,7 +26,18 @@ from sklstm._validation import (
     check_verbose,
     check_weights,
 )
-from sklstm._windows import Windows
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.outputs import zero_state
+from sklstm._compiled.training_program import learning_rate_of
+from sklstm._estimator.predicting import StatefulPredictor
+from sklstm._network.architecture import StackedLSTM
+from sklstm._rows.lanes import EMPTY, FitPlan, lay_in_lanes
+from sklstm._rows.state import RecurrentState
+from sklstm._rows.training_rows import TrainingRows, Untrained
+from sklstm._rows.windows import Windows
+from sklstm._training.checkpoint import Checkpoint
+from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
+from sklstm._training.train import Examples, shuffled_table, train
 
 
 class BaseStatefulLSTM(StatefulPredictor):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._validation import check_numbers
+from sklstm._checks import check_numbers
 
 
 def closed_loop(

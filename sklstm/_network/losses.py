@@ -1,4 +1,4 @@
-"""What a loss is: told apart from others, and carried through copies unharmed.
+"""Losses: their names, keys for the program cache, and copies that keep settings.
 
 Keras copies and pickles its losses by `get_config`, which for some leaves settings out:
 a `Huber(delta=3)` would come back with the default delta (Keras 3.15).
@@ -6,7 +6,9 @@ a `Huber(delta=3)` would come back with the default delta (Keras 3.15).
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,24 @@ class PackedLoss:
 
     kind: type
     attributes: dict[str, Any]
+
+
+def loss_name(loss: Any) -> str:
+    """Snake-case name of a loss given as a name, a class, an object or a function."""
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return loss
+    if isinstance(loss, keras.losses.Loss):
+        loss = type(loss)
+    if isinstance(loss, functools.partial):
+        loss = loss.func
+    return _snake_case(getattr(loss, "__name__", repr(loss)))
+
+
+def _snake_case(name: str) -> str:
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def is_kerass_own(loss: Any) -> bool:

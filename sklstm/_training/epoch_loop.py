@@ -13,12 +13,18 @@ from typing import NoReturn
 
 import numpy as np
 
-from sklstm._checkpoint import Checkpoint, Progress, recall, remind
-from sklstm._device import LayerStates, Parameters, Rows, to_device, to_numpy
-from sklstm._geometry import EMPTY, read_from_lanes
-from sklstm._interrupts import Slices, interrupts_held_back
+from sklstm._compiled.device_arrays import (
+    LayerStates,
+    Parameters,
+    Rows,
+    to_device,
+    to_numpy,
+)
+from sklstm._compiled.training_program import MOST_PASSES, Trainer
+from sklstm._rows.lanes import EMPTY, read_from_lanes
 from sklstm._tensorflow import keras, tf
-from sklstm._trainer import MOST_PASSES, Trainer
+from sklstm._training.checkpoint import Checkpoint, Progress, recall, remind
+from sklstm._training.interrupts import Slices, interrupts_held_back
 
 with warnings.catch_warnings():  # in a notebook without widgets the bar is text
     warnings.simplefilter("ignore")

@@ -13,14 +13,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklstm._scikeras import RoutedParameters
-from sklstm._state import LARGEST
-from sklstm._validation import (
+from sklstm._checks import (
     check_no_label_missing,
     check_nothing_masked,
     check_numbers,
 )
-from sklstm._windows import pad_masked, pad_windows
+from sklstm._estimator.parameters import RoutedParameters
+from sklstm._rows.state import LARGEST
+from sklstm._rows.windows import pad_masked, pad_windows
 
 _SHAPES = {
     2: "rows, X of shape (n_rows, n_features)",

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit, softmax
 
-from sklstm._geometry import EMPTY
-from sklstm._network import StackedLSTM
-from sklstm._windows import Windows
+from sklstm._network.architecture import StackedLSTM
+from sklstm._rows.lanes import EMPTY
+from sklstm._rows.windows import Windows
 
 Layers = Sequence[Sequence[np.ndarray]]
 WORTH_COMPILING = 0.1  # seconds of NumPy

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._scikeras import loss_name
+from sklstm._network.losses import loss_name
 
 
 @dataclass(frozen=True, eq=False)

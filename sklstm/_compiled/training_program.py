@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._device import (
+from sklstm._compiled.device_arrays import (
     ByShape,
     LayerStates,
     Parameters,
@@ -17,10 +17,10 @@ from sklstm._device import (
     int32,
     values_of,
 )
-from sklstm._engine import Program, lost_masks_refused, where_live
-from sklstm._geometry import EMPTY
-from sklstm._graphs import KerasGraph, StackedGraph, flat
-from sklstm._losses import is_kerass_own, loss_key
+from sklstm._compiled.forward_program import Program, lost_masks_refused, where_live
+from sklstm._network.losses import is_kerass_own, loss_key
+from sklstm._network.one_batch import KerasGraph, StackedGraph, flat
+from sklstm._rows.lanes import EMPTY
 from sklstm._tensorflow import keras, tf
 
 MOST_PASSES = 64  # in one call of a training program

@@ -1,6 +1,6 @@
 """What a fitted estimator does: predict, forecast, and the calls that move the state.
 
-State is kept here and by the fits of `_base` alone: everything below takes it as an
+State is kept here and by the fits of `fitting` alone: everything below takes it as an
 argument and returns it.
 """
 
@@ -11,16 +11,18 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm import persistence
-from sklstm._device import Parameters
-from sklstm._fitting import Recipe, TrainingRows, step_one, walk
-from sklstm._forecasting import closed_loop, refuse_to_guess_rows
-from sklstm._geometry import EMPTY, lay_in_lanes
-from sklstm._inputs import InputChecks
-from sklstm._network import state_variables
-from sklstm._state import RecurrentState
+from sklstm._checks import check_positive_int
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.outputs import step_one, walk
+from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
+from sklstm._estimator.inputs import InputChecks
+from sklstm._network.architecture import state_variables
+from sklstm._rows.lanes import EMPTY, lay_in_lanes
+from sklstm._rows.state import RecurrentState
+from sklstm._rows.training_rows import TrainingRows
+from sklstm._rows.windows import Windows
 from sklstm._tensorflow import keras
-from sklstm._validation import check_positive_int
-from sklstm._windows import Windows
+from sklstm._training.recipe import Recipe
 
 
 class StatefulPredictor(InputChecks):

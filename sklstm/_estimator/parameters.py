@@ -16,12 +16,11 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklstm._losses import pack_loss, unpack_loss
+from sklstm._checks import check_keywords
+from sklstm._network.losses import pack_loss, unpack_loss
 from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
-from sklstm._validation import check_keywords
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
-from scikeras.utils import loss_name as _loss_name  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
 
 if "__sklearn_tags__" not in vars(BaseWrapper):
@@ -191,14 +190,6 @@ def _optimizer_classes() -> dict[str, type]:
         if issubclass(kind, keras.optimizers.Optimizer)
         and kind is not keras.optimizers.Optimizer
     }
-
-
-def loss_name(loss: Any) -> str:
-    """Snake-case name of a loss given as a name, a class, an object or a function."""
-    try:
-        return _loss_name(loss)
-    except (TypeError, ValueError):
-        return _name(loss)
 
 
 def _call_model_function(function, arguments, tell_meta, meta) -> keras.Model:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._device import (
+from sklstm._compiled.device_arrays import (
     ByShape,
     Latest,
     LayerStates,
@@ -34,14 +33,15 @@ from sklstm._device import (
     padded,
     to_numpy,
 )
-from sklstm._geometry import EMPTY, capacity
-from sklstm._graphs import flat, graph_of
-from sklstm._network import StackedLSTM, UserNetwork, state_variables
+from sklstm._network.architecture import StackedLSTM, UserNetwork, state_variables
+from sklstm._network.one_batch import flat, graph_of
+from sklstm._rows.lanes import EMPTY, capacity
+from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf
-from sklstm._windows import Windows
 
 _NO_LENGTHS = np.empty(0, np.int32)
 MOST_TRAINERS = 8  # a search over an optimizer's settings makes one for each
+STATELESS_LANES = 256  # windows at once where no state ties them to a lane
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 
 
@@ -196,56 +196,6 @@ class Program:
         return tuple(tuple(next(values) for _ in layer) for layer in self.states)
 
 
-class ProgramPool:
-    """Idle programs by network, the least recently used dropped first.
-
-    Parameters
-    ----------
-    n_idle : int
-        How many idle programs to keep.
-    """
-
-    def __init__(self, n_idle: int = 16):
-        self.n_idle = n_idle
-        self._idle: OrderedDict[tuple, list[Program]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def borrow(self, network: StackedLSTM | UserNetwork) -> Iterator[Program]:
-        """Lend a program for `network`; a second user meanwhile gets another one."""
-        program = self._take(network.key) or Program(network)
-        try:
-            yield program
-        except ValueError:  # a loss that is no number, say: the program is all right
-            self._give_back(network.key, program)
-            raise
-        self._give_back(network.key, program)  # not after any other error
-
-    def clear(self) -> None:
-        """Drop every idle program."""
-        with self._lock:
-            self._idle.clear()
-
-    def _take(self, key: tuple) -> Program | None:
-        with self._lock:
-            programs = self._idle.get(key)
-            if not programs:
-                return None
-            self._idle.move_to_end(key)
-            return programs.pop()
-
-    def _give_back(self, key: tuple, program: Program) -> None:
-        with self._lock:
-            self._idle.setdefault(key, []).append(program)
-            self._idle.move_to_end(key)
-            while sum(map(len, self._idle.values())) > self.n_idle:
-                oldest = next(iter(self._idle))
-                del self._idle[oldest][:1]
-                if not self._idle[oldest]:
-                    del self._idle[oldest]
-
-
-POOL = ProgramPool()
 _ON_DEVICE: MutableMapping[Windows, tuple] = weakref.WeakKeyDictionary()
 _FILTERING = threading.RLock()
 

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sklstm._program_cache import VARIABLE, tensorflow_flags
+from sklstm._tensorflow.kept_programs import VARIABLE, tensorflow_flags
 
 _CHATTER = re.compile(
     rb"WARNING: All log messages before absl"

@@ -13,8 +13,14 @@ from functools import partial
 
 import numpy as np
 
-from sklstm._kernel import lstm, lstm_weights, speed_up, stack_weights, with_ones
-from sklstm._network import StackedLSTM, UserNetwork, state_variables
+from sklstm._network.architecture import StackedLSTM, UserNetwork, state_variables
+from sklstm._network.lstm_kernel import (
+    lstm,
+    lstm_weights,
+    speed_up,
+    stack_weights,
+    with_ones,
+)
 from sklstm._tensorflow import keras, tf
 
 LEAST_LANES = 32  # in a group: products of fewer lanes are slower than waiting

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._geometry import table_capacity
+from sklstm._rows.lanes import table_capacity
 from sklstm._tensorflow import tf
 
 Arrays = tuple[np.ndarray, ...]

@@ -1,0 +1,1 @@
+"""How networks run: compiled programs and their pool; NumPy for short calls."""

@@ -1,0 +1,1 @@
+"""What both estimators share: parameters, inputs, targets, fit and predict."""

@@ -1,0 +1,1 @@
+"""How a network learns: what to train, the epoch loop, checkpoints, interrupts."""

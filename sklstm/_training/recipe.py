@@ -1,0 +1,154 @@
+"""A recipe: the network to train, with its optimizer, loss and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.program_pool import POOL
+from sklstm._compiled.training_program import learning_rate_of, optimizer_key
+from sklstm._network.architecture import StackedLSTM, UserNetwork, sharing_key
+from sklstm._network.losses import pack_loss, unpack_loss
+from sklstm._tensorflow import keras
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """A network with the optimizer, loss and metrics to train it with.
+
+    Parameters
+    ----------
+    network : StackedLSTM or UserNetwork
+    weights : tuple of ndarray
+        Initial weights.
+    optimizer : keras.optimizers.Optimizer
+    loss : str, callable or keras.losses.Loss
+    metrics : list or None
+    n_outputs, sequence_length : int
+        Shapes of the network's outputs and windows.
+    asked_rate : float or None
+        The learning rate that the estimator's parameters asked for; a model that is
+        already compiled has its own.
+    """
+
+    network: StackedLSTM | UserNetwork
+    weights: tuple[np.ndarray, ...]
+    optimizer: Any
+    loss: Any
+    metrics: Any
+
+    n_outputs: int
+    sequence_length: int
+    asked_rate: float | None
+
+    @property
+    def batch_size(self) -> int | None:
+        """Number of lanes; None for a stateless network."""
+        return self.network.batch_size
+
+    @cached_property
+    def is_compiled(self) -> bool:
+        """Whether the user's model brings an optimizer and a loss of its own."""
+        network = self.network
+        return isinstance(network, UserNetwork) and network.build().compiled
+
+    def is_trained_by(self, optimizer: keras.optimizers.Optimizer) -> bool:
+        """Whether an optimizer is this one, but for a rate that is a number."""
+        return optimizer_key(optimizer) == optimizer_key(self.optimizer)
+
+    def check_trained_by(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Raise ValueError for an optimizer that training cannot go on with."""
+        if self.is_trained_by(optimizer) or self.is_compiled:
+            return
+        ours, other = type(self.optimizer).__name__, type(optimizer).__name__
+        if ours == other:
+            old, new = self.optimizer.get_config(), optimizer.get_config()
+            changed = [key for key in new if key != "name" and new[key] != old.get(key)]
+            other += f" with another {', '.join(changed)}"
+        raise ValueError(
+            f"partial_fit goes on with the optimizer that training began with, {ours},"
+            f" but the parameters now ask for {other}. Set them back, or call fit with"
+            " warm_start=True, which goes on from the weights alone. A learning rate"
+            " that is a number may change to another one."
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "loss": pack_loss(self.loss)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, loss=unpack_loss(state["loss"]))
+
+    def initial(self, seed: int) -> Parameters:
+        """Initial weights, with seed generators for dropout seeded from `seed`."""
+        with POOL.borrow(self.network) as program:
+            shapes = [seeds.shape for seeds in program.seeds]
+        rng = np.random.default_rng([seed, 2])
+        seeds = (rng.integers(0, 2**31, shape, dtype=np.uint32) for shape in shapes)
+        return Parameters(self.weights, tuple(seeds))
+
+
+def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
+    """A recipe for the built-in network, its initial weights drawn from `seed`."""
+    weights = tuple(network.initial_weights(np.random.default_rng([seed, 1])))
+    loss = choices["loss"] or target.default_loss(network.n_outputs)
+    return Recipe(
+        network,
+        weights,
+        choices["optimizer"],
+        loss,
+        choices["metrics"],
+        network.n_outputs,
+        network.sequence_length,
+        learning_rate_of(choices["optimizer"]),
+    )
+
+
+def user_recipe(
+    function: Callable[[dict[str, Any]], keras.Model],
+    meta: dict[str, Any],
+    seed: int,
+    choices: dict[str, Any],
+    target,
+) -> Recipe:
+    """A recipe for the model that `function` builds; if compiled, with its own choices.
+
+    Models of built-in layers alone share compiled programs; others are told apart by
+    a token of their own.
+    """
+    network, model = user_network(function, meta, seed)
+    n_outputs = model.outputs[0].shape[-1]
+    asked_rate = learning_rate_of(choices["optimizer"])
+    choices = compiled_choices(model) or choices
+    return Recipe(
+        network,
+        tuple(variable.numpy() for variable in model.weights),
+        choices["optimizer"],
+        choices["loss"] or target.default_loss(n_outputs),
+        choices["metrics"],
+        n_outputs,
+        meta["sequence_length"],
+        asked_rate,
+    )
+
+
+def user_network(
+    function: Callable[[dict[str, Any]], keras.Model], meta: dict[str, Any], seed: int
+) -> tuple[UserNetwork, keras.Model]:
+    """The network that `function` builds, and a model with weights from `seed`."""
+    network = UserNetwork(function, tuple(meta.items()), key=())
+    model = network.build(seed)
+    key = sharing_key(model) or ("UserNetwork", np.random.SeedSequence().entropy)
+    return UserNetwork(function, network.meta, (*key, meta["batch_size"])), model
+
+
+def compiled_choices(model: keras.Model) -> dict[str, Any]:
+    """Optimizer, loss and metrics that a model brings; empty if not compiled."""
+    if not model.compiled:
+        return {}
+    metrics = getattr(model._compile_metrics, "_user_metrics", None)
+    return {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
