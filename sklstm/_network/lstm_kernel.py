@@ -1,23 +1,26 @@
-"""The LSTM's walk over time, forwards and back, written for a compiled program.
+"""The forward and backward loops of an LSTM layer over time, for XLA to compile.
 
-What makes it several times faster than the loop Keras traces, with the same arithmetic:
+The arithmetic is that of Keras's LSTM layer. These loops are several times faster than
+the ones that Keras traces, for five reasons:
 
-- The input projection of all steps is one matrix product before the loop, and each
-  weight's gradient is one product after the backward loop.
-- All gates go through one ``tanh``, by sigmoid(z) = (1 + tanh(z / 2)) / 2.
-- What does not depend on the walk is computed for all steps at once, outside of it:
-  every h from c and the output gate, and the factors that the gradient of each gate is
-  made of. The loops are left with a product and a few sums.
-- The loops write where they read: gates over the projection that they came from,
-  gradients over their factors, so that no new arrays need to be cleared.
-- A loop's count is all that ends it, and unless steps are masked its body is no more
-  kernels than XLA on the CPU runs on one thread, which are eight. A longer body passes
-  from thread to thread at every step.
+- The inputs of all steps are multiplied by the kernel in one matrix product before the
+  forward loop, and the gradient of each weight is one product after the backward loop.
+- One ``tanh`` serves all four gates, since sigmoid(z) = (1 + tanh(z / 2)) / 2.
+- Only the recurrence itself stays inside the loops: a matrix product and a few sums.
+  The other terms are computed for all steps at once, before or after the loop: each h
+  from c and the output gate, and the factors of each gate's gradient.
+- Each loop overwrites the array that it reads (the gates replace the projected inputs,
+  the gradients replace their factors), so that XLA allocates and clears no other.
+- A loop ends at a step number and at nothing else, and its body compiles to at most
+  eight operations unless steps are masked. XLA on the CPU runs a body of up to eight
+  operations on one thread; it hands a longer one to several threads at every step.
 
-A layer's weights come as one *block* of shape (F + U + 1, 4U), kernel, recurrent kernel
-and bias one below the other, so that their gradient is one product.
+The weights of a layer come as one *block*, an array of shape (F + U + 1, 4U): the
+kernel, the recurrent kernel and the bias, stacked by rows. Their gradient is then a
+single matrix product.
 
-Symbols: B lanes, T steps, F features, U units; Keras's gate order i, f, g, o.
+Symbols: B lanes, T steps, F features, U units. The gates are in Keras's order: input i,
+forget f, candidate g, output o.
 """
 
 from __future__ import annotations
@@ -30,9 +33,9 @@ from sklstm._tensorflow import keras, tf
 
 
 def speed_up(model: keras.Model) -> None:
-    """Give every plain LSTM layer of `model` the kernel below.
+    """Have every plain LSTM layer of `model` run the loops of this module.
 
-    The layers stay what they are, `keras.layers.LSTM`; only how they loop changes.
+    The layers remain `keras.layers.LSTM` objects; only their `inner_loop` is replaced.
     """
     for layer in model._flatten_layers(include_self=False):
         if _has_plain_recurrence(layer):
@@ -40,6 +43,7 @@ def speed_up(model: keras.Model) -> None:
 
 
 def _has_plain_recurrence(layer) -> bool:
+    """Whether `lstm` computes what the layer computes: default activations, float32."""
     return (
         type(layer) is keras.layers.LSTM
         and layer.activation is keras.activations.tanh
@@ -55,7 +59,7 @@ def _has_plain_recurrence(layer) -> bool:
 
 
 def _inner_loop(self, sequences, initial_state, mask, training=False):
-    """Takes the place of `keras.layers.LSTM.inner_loop`, same arguments and results."""
+    """Replacement for `keras.layers.LSTM.inner_loop`: same arguments, same results."""
     h, c = initial_state
     live = None if mask is None else tf.transpose(mask)[:, :, tf.newaxis]  # (T, B, 1)
     outputs, h, c = lstm(
@@ -71,33 +75,36 @@ def _inner_loop(self, sequences, initial_state, mask, training=False):
 
 
 def lstm_weights(layer) -> tuple:
-    """Kernel, recurrent kernel and bias."""
+    """The layer's kernel, recurrent kernel and bias, in this order."""
     return layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias
 
 
 def stack_weights(*weights):
-    """A block: the weights one below the other, the bias as its last row."""
+    """The block of a layer: its kernels stacked by rows, then the bias as a row."""
     *kernels, bias = map(tf.convert_to_tensor, weights)
     return tf.concat([*kernels, bias[tf.newaxis]], 0)
 
 
 def with_ones(*arrays):
-    """The arrays side by side, and a column of ones, which multiplies the bias."""
+    """The arrays joined by columns, and a column of ones that multiplies the bias."""
     n = arrays[0].shape[0] or tf.shape(arrays[0])[0]
     return tf.concat([*arrays, tf.ones((n, 1))], 1)
 
 
 def lstm(x, h, c, block, live=None):
-    """Outputs of shape (T, B, U) and the last h and c, from x of shape (T, B, F).
+    """One LSTM layer over all steps, with its own gradient.
 
-    Steps at which `live`, of shape (T, B, 1) or None, is False leave h and c alone.
+    Takes x of shape (T, B, F), the states h and c of shape (B, U) and a block. Returns
+    the outputs of shape (T, B, U) and the h and c after the last step.
+
+    `live`, of shape (T, B, 1) or None, is False at steps that leave h and c unchanged.
     """
     walk = _one_step if x.shape[0] == 1 else _many_steps
     return tf.custom_gradient(lambda *arguments: walk(live, *arguments))(x, h, c, block)
 
 
 def _one_step(live, x, h, c, block):
-    """A single step, without a loop: half the time of a pass over single rows."""
+    """One step without a loop, which halves the time of a pass with T = 1."""
     n_features, units = x.shape[2], h.shape[1]
     halves = _halves(units)
     inputs = with_ones(tf.squeeze(x, 0), h)  # (B, F + U + 1)
@@ -125,6 +132,7 @@ def _one_step(live, x, h, c, block):
 
 
 def _many_steps(live, x, h, c, block):
+    """Several steps: a forward loop, and a gradient that loops backwards."""
     n_steps, n_lanes, n_features = x.shape
     n_lanes = tf.shape(x)[1] if n_lanes is None else n_lanes
     units = h.shape[1]
@@ -151,26 +159,27 @@ def _many_steps(live, x, h, c, block):
         step,
         (0, h, c, cs, _array(z), *hs),
     )
-    a, cs = zs.stack(), cs.stack()  # (T, B, 4U) and (T + 1, B, U), the first one c_0
+    a, cs = zs.stack(), cs.stack()  # (T, B, 4U) and (T + 1, B, U), where cs[0] = c_0
     outputs = _gates(a, halves)[3] * tf.tanh(cs[1:]) if live is None else hs[0].stack()
 
-    # What `gradient` needs besides a, cs and outputs it makes anew: a program of its
-    # own would be handed all of it, and within one it is made once in any case.
+    # `gradient` recomputes everything except `a`, `cs` and `outputs`. Where it is
+    # compiled apart from the forward pass, it then receives fewer arrays; where both
+    # are compiled together, XLA computes the common terms only once.
     def gradient(d_outputs, d_h, d_c):
         W, R, _ = tf.split(block, [n_features, units, 1])
         x_flat = tf.reshape(x, (-1, n_features))  # (T*B, F)
         i, f, g, o = _gates(a, halves)
         tanh_c = tf.tanh(cs[1:])
-        # what d_c (three gates) and d_h (the fourth) are multiplied by to give d_z
+        # d_z is d_c times the first three gates' factors and d_h times the fourth's
         to_z = tf.concat([g, cs[:-1], i, tanh_c], 2) * halves**2 * (1.0 - a * a)
-        # and what d_h and a later step's d_c are, to give d_c
+        # d_c of a step is d_h times `to_c`, plus the next step's d_c times its `keep`
         to_c, keep = o * (1.0 - tanh_c * tanh_c), f
         if live is not None:
             to_z, to_c = tf.where(live, to_z, 0.0), tf.where(live, to_c, 0.0)
             keep = tf.where(live, keep, 1.0)
         keep = tf.pad(keep, [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
 
-        R_transposed = tf.transpose(R)  # once, and not in every step
+        R_transposed = tf.transpose(R)  # here, or the loop would do it at every step
 
         def step_back(t, d_h, d_c, d_zs):
             d_h += d_outputs[t]
@@ -201,20 +210,27 @@ def _many_steps(live, x, h, c, block):
 
 
 def _halves(units: int):
-    """Factors of z, of shape (4U,), and of ``tanh`` of it, to make sigmoids of both."""
+    """Factors of shape (4U,) that turn ``tanh`` into a sigmoid where a gate has one.
+
+    They multiply z before ``tanh`` and its value afterwards: 1/2 for the gates i, f and
+    o, and 1 for the candidate g, which stays a ``tanh``.
+    """
     return np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
 
 
 def _gates(a, halves):
-    """Input, forget, candidate and output gates from ``tanh`` of the scaled z."""
+    """The gates i, f, g and o, from ``tanh`` of z times `halves`."""
     return tf.split(a * halves + (1.0 - halves), 4, axis=-1)
 
 
 def _where(live, value, otherwise):
-    """`value` in lanes whose one step is live: everywhere, where none is masked."""
+    """`value` in the lanes whose single step is live, and `otherwise` in the others.
+
+    Without a mask (`live` is None) every lane is live.
+    """
     return value if live is None else tf.where(live[0], value, otherwise)
 
 
 def _array(tensor):
-    """An array of the tensor's entries, to read and to write in a loop."""
+    """A `TensorArray` of the tensor's entries, which a loop can read and overwrite."""
     return tf.TensorArray(tf.float32, tensor.shape[0]).unstack(tensor)

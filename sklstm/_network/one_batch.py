@@ -1,9 +1,15 @@
-"""One batch of a network as a function inside a compiled program: state in, state out.
+"""One batch through a network: a function of weights, windows and states, to compile.
 
-`graph_of` gives the graph of a network's Keras model. A `KerasGraph` calls the model. A
-`StackedGraph` runs the same layers on *blocks*, each the weights of one layer in one
-array, which makes a training step of one lane three times faster: what counts there is
-the number of operations, and most of them are the optimizer's.
+`graph_of` builds a network's Keras model and returns its graph, of one of two kinds:
+
+- A `KerasGraph` calls the model itself. It serves networks that users build.
+- A `StackedGraph` runs the layers of a `StackedLSTM` on *blocks*, where a block is one
+  array with all weights of one layer. The optimizer then updates few large arrays
+  instead of many small ones. A training step of one lane is three times faster for it,
+  since its time is the number of operations, and most of them are the optimizer's.
+
+Both have the same methods. Training calls `begin` before its batches and `end` after
+them, because the optimizer may update variables that are not the model's own.
 """
 
 from __future__ import annotations
@@ -23,12 +29,13 @@ from sklstm._network.lstm_kernel import (
 )
 from sklstm._tensorflow import keras, tf
 
-LEAST_LANES = 32  # in a group: products of fewer lanes are slower than waiting
-LEAST_GROUPED = 5e8  # operations in a batch, below which groups do not pay
+# The lanes of a batch can be split into groups that train side by side: see `n_groups`.
+LEAST_LANES = 32  # in a group; with fewer, its matrix products lose more than is gained
+LEAST_GROUPED = 5e8  # operations in a batch; with fewer, starting the groups costs more
 
 
 def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
-    """The graph of the network's model, which is built for it."""
+    """Build the network's Keras model and return the graph that runs it."""
     model = network.build()
     if isinstance(network, StackedLSTM):
         return StackedGraph(model)
@@ -37,11 +44,12 @@ def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
 
 
 class KerasGraph:
-    """A Keras model, whose layers read their weights and state from variables.
+    """Calls a Keras model, whose layers hold their weights and states in variables.
 
     Parameters
     ----------
     model : keras.Model
+        A network as a user's function returned it.
     """
 
     def __init__(self, model: keras.Model):
@@ -49,28 +57,28 @@ class KerasGraph:
         self._states = flat(state_variables(model))
 
     def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
-        """The variables that an optimizer is to update: the model's own."""
+        """The variables that an optimizer updates: those of the model."""
         return self.model.trainable_variables
 
     def begin(self, trained: list) -> None:
-        """Fill the trained variables, where they are not the model's own."""
+        """Do nothing: the optimizer updates the model's own variables."""
 
     def end(self, trained: list) -> None:
-        """Fill the model's variables, where they are not the trained ones."""
+        """Do nothing: the optimizer has updated the model's own variables."""
 
     def weights(self, trained: list | None = None) -> None:
-        """What `__call__` takes as weights: the layers find theirs themselves."""
+        """None: the layers read their weights from their own variables."""
 
     def n_groups(self, n_lanes: int, n_steps: int) -> int:
-        """In how many groups lanes train best: in one, as the state is in variables."""
+        """One group, since the layers keep the states of all lanes in one variable."""
         return 1
 
     def in_training(self, n_groups: int) -> Callable:
-        """The graph as a function of weights, windows, mask and states."""
+        """The graph in training, as a function of weights, windows, mask and states."""
         return partial(self, training=True)
 
     def __call__(self, weights, x, mask, states: Sequence, training: bool) -> tuple:
-        """Outputs of shape (B, n_outputs) and the states after windows `x`.
+        """Outputs of shape (B, n_outputs) and the states after the windows `x`.
 
         `mask`, of shape (B, T) or None, is False at steps that are padding.
         """
@@ -78,18 +86,19 @@ class KerasGraph:
             variable.assign(value)
         if mask is None:
             outputs = self.model(x, training=training)
-        else:  # `call`, since `__call__` warns that the output loses the mask
+        else:  # `call`, as `model(x)` warns where the last layer passes no mask on
             outputs = self.model.call(x, training=training, mask=mask)
         return outputs, [tf.convert_to_tensor(v) for v in self._states]
 
 
 class StackedGraph:
-    """LSTM layers and a head as `StackedLSTM` builds them, called on blocks.
+    """Runs the layers of a `StackedLSTM` on one block of weights for each layer.
 
     Parameters
     ----------
     model : keras.Model
-        With plain layers: LSTM and perhaps Dropout in turns, then Dense.
+        A model that `StackedLSTM.build` returned: LSTM layers, each followed by a
+        Dropout layer if the network has dropout, and a Dense layer as its head.
     """
 
     def __init__(self, model: keras.Model):
@@ -106,7 +115,11 @@ class StackedGraph:
         self._variables = [*map(lstm_weights, lstms), (head.kernel, head.bias)]
 
     def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
-        """The variables that an optimizer is to update: blocks, if it cannot tell."""
+        """The variables that an optimizer updates: blocks, if the result is the same.
+
+        It is not for an optimizer that treats each weight array as a whole, for example
+        by its norm. Such an optimizer updates the model's own variables.
+        """
         if not _is_elementwise(optimizer):
             return self.model.trainable_variables
         return [
@@ -115,16 +128,16 @@ class StackedGraph:
         ]
 
     def has_blocks(self, trained: list) -> bool:
-        """Whether the trained variables are other ones than the model's."""
+        """Whether the trained variables are blocks and not the model's variables."""
         return len(trained) == len(self._variables)
 
     def stacked(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The blocks that the model's weights make, as arrays."""
+        """Blocks, as NumPy arrays, from weights in the order of ``model.weights``."""
         values = iter(weights)
         return [np.vstack([next(values) for _ in layer]) for layer in self._variables]
 
     def unstacked(self, blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """The model's weights that blocks, as arrays, are made of."""
+        """Weights in the order of ``model.weights``, from blocks as NumPy arrays."""
         return tuple(
             part.reshape(variable.shape)
             for block, layer in zip(blocks, self._variables, strict=True)
@@ -134,13 +147,13 @@ class StackedGraph:
         )
 
     def begin(self, trained: list) -> None:
-        """Fill the trained variables, where they are not the model's own."""
+        """Copy the model's weights into the trained variables, if these are blocks."""
         if self.has_blocks(trained):
             for block, layer in zip(trained, self._variables, strict=True):
                 block.assign(stack_weights(*layer))
 
     def end(self, trained: list) -> None:
-        """Fill the model's variables, where they are not the trained ones."""
+        """Copy the trained variables into the model's weights, if these are blocks."""
         if self.has_blocks(trained):
             for block, layer in zip(trained, self._variables, strict=True):
                 parts = tf.split(tf.convert_to_tensor(block), _heights(layer), 0)
@@ -148,7 +161,10 @@ class StackedGraph:
                     variable.assign(tf.reshape(part, variable.shape))
 
     def weights(self, trained: list | None = None) -> list:
-        """What `__call__` takes as weights: the blocks as tensors."""
+        """The blocks as tensors, which `__call__` takes as its weights.
+
+        Their values are those of the trained variables if given, else the model's.
+        """
         if trained is not None and self.has_blocks(trained):
             return [tf.convert_to_tensor(block) for block in trained]
         return [stack_weights(*layer) for layer in self._variables]
@@ -176,10 +192,12 @@ class StackedGraph:
         return outputs, after if self._is_stateful else []
 
     def n_groups(self, n_lanes: int, n_steps: int) -> int:
-        """In how many groups lanes train best, by the work that a batch is.
+        """The number of lane groups that a batch trains in, from its amount of work.
 
-        It does not depend on the cores, so that all machines add up in one order. A GPU
-        is better at one large program, and dropout draws from a variable, in turns.
+        It does not depend on the number of cores: groups add up gradients in another
+        order, and the result shall be the same on every machine. On a GPU one group is
+        faster. With dropout there is one group, since parallel groups would draw from
+        one random state in no fixed order.
         """
         n_weights = sum(sum(_heights(v)) * v[-1].shape[0] for v in self._variables)
         is_little = 6 * n_lanes * n_steps * n_weights < LEAST_GROUPED
@@ -189,12 +207,12 @@ class StackedGraph:
         return max(n for n in range(1, most + 1) if n_lanes % n == 0)
 
     def in_training(self, n_groups: int) -> Callable:
-        """The graph as a function of weights, windows, mask and states.
+        """The graph in training, as a function of weights, windows, mask and states.
 
-        Within one compiled program XLA shares each product of a time step among the
-        cores, and waits for the slowest each time. Up to the loss, groups of lanes do
-        not need each other: each is a compiled program, and TensorFlow runs them side
-        by side.
+        In a single compiled program, XLA splits the matrix product of every time step
+        among the cores and waits for the slowest core at every step. Groups of lanes
+        are independent of each other up to the loss. So each group runs as a compiled
+        program of its own, and TensorFlow runs these programs in parallel.
         """
         whole = partial(self, training=True)
         if n_groups == 1:
@@ -216,12 +234,15 @@ class StackedGraph:
 
 
 def _heights(layer: Sequence) -> list[int]:
-    """Rows of a block that each of a layer's variables takes."""
+    """The number of rows of a block that each of a layer's weights takes."""
     return [1 if len(v.shape) == 1 else v.shape[0] for v in layer]
 
 
 def _is_elementwise(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether an optimizer does to each number the same, whatever variable it is in."""
+    """Whether an optimizer's step for a weight depends on no other weight.
+
+    If so, it does the same to a block as to the weights that the block is made of.
+    """
     optimizers = keras.optimizers
     return (
         type(optimizer)
@@ -243,5 +264,5 @@ def _is_elementwise(optimizer: keras.optimizers.Optimizer) -> bool:
 
 
 def flat(states: Sequence[Sequence]) -> list:
-    """The states of all layers in one list."""
+    """The arrays of all layers' states in one list."""
     return [value for layer in states for value in layer]
