@@ -5,6 +5,7 @@ Owns what a network *is*. Knows nothing of training or of estimators.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sklstm._network import cell
 from sklstm._tensorflow import keras
 
 
@@ -100,22 +102,32 @@ class StackedLSTM:
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Keras's default initial weights, drawn from `rng`.
 
-        Glorot-uniform kernels, orthogonal recurrent kernels, zero biases but for the
-        forget gates' ones, in the order of ``build().weights``.
+        They are in the order of ``build().weights``: those of each LSTM layer (see
+        `cell.initial_weights`), then a Glorot-uniform kernel and a zero bias of the
+        head.
         """
-        weights, n_inputs = [], self.n_features
-        for units in self.units:
-            weights += [
-                _glorot_uniform(rng, n_inputs, 4 * units),
-                _orthogonal(rng, units, 4 * units),
-                np.repeat(np.array([0, 1, 0, 0], np.float32), units),
-            ]
-            n_inputs = units
-        weights += [
-            _glorot_uniform(rng, n_inputs, self.n_outputs),
-            np.zeros(self.n_outputs, np.float32),
+        weights: list[np.ndarray] = []
+        for n_inputs, units in self._layer_sizes:
+            weights += cell.initial_weights(rng, n_inputs, units)
+        head, head_bias = self.weight_shapes[-2:]
+        return [
+            *weights,
+            cell.glorot_uniform(rng, *head),
+            np.zeros(head_bias, np.float32),
         ]
-        return weights
+
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of ``build().weights``, known without building the model."""
+        shapes: list[tuple[int, ...]] = []
+        for n_inputs, units in self._layer_sizes:
+            shapes += cell.weight_shapes(n_inputs, units)
+        return [*shapes, (self.units[-1], self.n_outputs), (self.n_outputs,)]
+
+    @property
+    def _layer_sizes(self) -> list[tuple[int, int]]:
+        """The number of inputs and the number of units of each LSTM layer."""
+        return list(itertools.pairwise((self.n_features, *self.units)))
 
 
 @dataclass(frozen=True)
@@ -297,13 +309,3 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 _GENERATORS = threading.RLock()  # a user's function may build one model inside another
-
-
-def _glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
-    limit = np.sqrt(6.0 / (n_in + n_out))
-    return rng.uniform(-limit, limit, (n_in, n_out)).astype(np.float32)
-
-
-def _orthogonal(rng: np.random.Generator, n_rows: int, n_columns: int) -> np.ndarray:
-    q, r = np.linalg.qr(rng.standard_normal((n_columns, n_rows)))
-    return (q * np.sign(np.diag(r))).T.astype(np.float32)  # (n_rows, n_columns)

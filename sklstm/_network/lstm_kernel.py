@@ -5,7 +5,7 @@ the ones that Keras traces, for five reasons:
 
 - The inputs of all steps are multiplied by the kernel in one matrix product before the
   forward loop, and the gradient of each weight is one product after the backward loop.
-- One ``tanh`` serves all four gates, since sigmoid(z) = (1 + tanh(z / 2)) / 2.
+- One ``tanh`` serves all four gates: see `cell.halves`.
 - Only the recurrence itself stays inside the loops: a matrix product and a few sums.
   The other terms are computed for all steps at once, before or after the loop: each h
   from c and the output gate, and the factors of each gate's gradient.
@@ -19,16 +19,14 @@ The weights of a layer come as one *block*, an array of shape (F + U + 1, 4U): t
 kernel, the recurrent kernel and the bias, stacked by rows. Their gradient is then a
 single matrix product.
 
-Symbols: B lanes, T steps, F features, U units. The gates are in Keras's order: input i,
-forget f, candidate g, output o.
+Symbols: B lanes, T steps, F features, U units; gates i, f, g, o as in `cell`.
 """
 
 from __future__ import annotations
 
 import types
 
-import numpy as np
-
+from sklstm._network import cell
 from sklstm._tensorflow import keras, tf
 
 
@@ -106,7 +104,7 @@ def lstm(x, h, c, block, live=None):
 def _one_step(live, x, h, c, block):
     """One step without a loop, which halves the time of a pass with T = 1."""
     n_features, units = x.shape[2], h.shape[1]
-    halves = _halves(units)
+    halves = cell.halves(units)
     inputs = with_ones(tf.squeeze(x, 0), h)  # (B, F + U + 1)
     a = tf.tanh((inputs @ block) * halves)  # (B, 4U)
     i, f, g, o = _gates(a, halves)
@@ -136,10 +134,10 @@ def _many_steps(live, x, h, c, block):
     n_steps, n_lanes, n_features = x.shape
     n_lanes = tf.shape(x)[1] if n_lanes is None else n_lanes
     units = h.shape[1]
-    halves = _halves(units)
+    halves = cell.halves(units)
     W, R, b = tf.split(block, [n_features, units, 1])
     z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)  # (T*B, 4U)
-    z = tf.reshape(z, (n_steps, n_lanes, 4 * units))
+    z = tf.reshape(z, (n_steps, n_lanes, cell.N_GATES * units))
     h_0 = h
 
     def step(t, h, c, cs, zs, *hs):
@@ -195,7 +193,7 @@ def _many_steps(live, x, h, c, block):
             step_back,
             (n_steps - 1, d_h, d_c, _array(to_z)),
         )
-        d_z = tf.reshape(d_zs.stack(), (-1, 4 * units))  # (T*B, 4U)
+        d_z = tf.reshape(d_zs.stack(), (-1, cell.N_GATES * units))  # (T*B, 4U)
         d_x = tf.matmul(d_z, W, transpose_b=True)
         h_before = tf.concat([h_0[tf.newaxis], outputs[:-1]], 0)
         inputs = with_ones(x_flat, tf.reshape(h_before, (-1, units)))
@@ -209,18 +207,9 @@ def _many_steps(live, x, h, c, block):
     return (outputs, h, c), gradient
 
 
-def _halves(units: int):
-    """Factors of shape (4U,) that turn ``tanh`` into a sigmoid where a gate has one.
-
-    They multiply z before ``tanh`` and its value afterwards: 1/2 for the gates i, f and
-    o, and 1 for the candidate g, which stays a ``tanh``.
-    """
-    return np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
-
-
 def _gates(a, halves):
-    """The gates i, f, g and o, from ``tanh`` of z times `halves`."""
-    return tf.split(a * halves + (1.0 - halves), 4, axis=-1)
+    """The gates i, f, g and o, from a = tanh(z * halves)."""
+    return tf.split(a * halves + (1.0 - halves), cell.N_GATES, axis=-1)
 
 
 def _where(live, value, otherwise):

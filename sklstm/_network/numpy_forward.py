@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit, softmax
 
+from sklstm._network import cell
 from sklstm._network.architecture import StackedLSTM
 from sklstm._rows.lanes import EMPTY
 from sklstm._rows.windows import Windows
@@ -24,7 +25,7 @@ WORTH_COMPILING = 0.1  # seconds of NumPy
 
 def is_short(network: StackedLSTM, n_batches: int, n_lanes: int) -> bool:
     """Whether a walk is better done here: by its size alone, whatever is compiled."""
-    width = 4 * n_lanes * sum(network.units)
+    width = cell.N_GATES * n_lanes * sum(network.units)
     step = len(network.units) * 12e-6 + width * 8e-9  # seconds, as measured
     return n_batches * network.sequence_length * step < WORTH_COMPILING
 
@@ -121,13 +122,13 @@ class NumpyPass:
 
 def _run_layer(z, h, c, R, live):
     """Every h, and the last c, of shape (L, U)."""
-    units = len(R)
+    i, f, g, o = cell.gate_slices(len(R))
     hs = []
     for t in range(z.shape[1]):
-        a = np.tanh(z[:, t] + h @ R)  # (L, 4U): gates i, f, g, o
-        s = 0.5 * a + 0.5
-        c_t = s[:, units : 2 * units] * c + s[:, :units] * a[:, 2 * units : 3 * units]
-        h_t = s[:, 3 * units :] * np.tanh(c_t)
+        a = np.tanh(z[:, t] + h @ R)  # (L, 4U)
+        s = 0.5 * a + 0.5  # the sigmoids; the columns of g are not used
+        c_t = s[:, f] * c + s[:, i] * a[:, g]
+        h_t = s[:, o] * np.tanh(c_t)
         if live is None:
             h, c = h_t, c_t
         else:
@@ -138,8 +139,8 @@ def _run_layer(z, h, c, R, live):
 
 
 def _halved(units: int, kernel, recurrent_kernel, bias):
-    """Weights for one `tanh` over all gates: sigmoid(z) = (1 + tanh(z / 2)) / 2."""
-    halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)  # (4U,)
+    """A layer's weights times `cell.halves`, so that one ``tanh`` serves all gates."""
+    halves = cell.halves(units)
     return kernel * halves, recurrent_kernel * halves, bias * halves
 
 

@@ -156,7 +156,7 @@ class SavedRecipe:
             batch_size=batch_size,
         )
         shapes = self._store.shapes("weights")
-        if not network.units or shapes != _weight_shapes(network):
+        if not network.units or shapes != network.weight_shapes:
             raise damaged("shapes of its weights, for another network", shapes)
         lanes = [(batch_size, units) for units in network.units] if batch_size else []
         for i, shape in enumerate(lanes):
@@ -329,16 +329,6 @@ def _are_metrics(metrics: Any) -> bool:
 def _like(variable) -> tuple[tuple[int, ...], str]:
     """Shape and dtype of a Keras variable."""
     return tuple(variable.shape), str(variable.dtype)
-
-
-def _weight_shapes(network: StackedLSTM) -> list[tuple[int, ...]]:
-    """Shapes of the network's weights, found without building it."""
-    shapes: list[tuple[int, ...]] = []
-    n_inputs = network.n_features
-    for units in network.units:
-        shapes += [(n_inputs, 4 * units), (units, 4 * units), (4 * units,)]
-        n_inputs = units
-    return [*shapes, (n_inputs, network.n_outputs), (network.n_outputs,)]
 
 
 def _differing(variables: list, shapes: list[tuple[int, ...]]) -> str:
