@@ -1,1 +1,1 @@
-"""What is computed: the architecture, the LSTM's loops, losses, and the NumPy pass."""
+"""The network: architecture, LSTM loops, a pass in NumPy, targets and losses."""

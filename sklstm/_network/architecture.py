@@ -1,6 +1,9 @@
-"""From parameters to a Keras model: architecture, initial weights, state variables.
+"""Descriptions of networks, and the Keras models that are built from them.
 
-Owns what a network *is*. Knows nothing of training or of estimators.
+`StackedLSTM` describes the package's own network, `UserNetwork` a network that a user's
+function builds. Both are frozen values, and their `build` makes a Keras model. This
+module also checks the model that a user's function returns and finds its states. It
+imports nothing of training or of the estimators.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from sklstm._tensorflow import keras
 
 @dataclass(frozen=True)
 class StackedLSTM:
-    """Description of LSTM layers on top of each other and a dense head.
+    """Description of a stack of LSTM layers with a dense layer, the head, on top.
 
     Parameters
     ----------
@@ -50,26 +53,27 @@ class StackedLSTM:
 
     @property
     def key(self) -> tuple:
-        """What distinguishes the compiled programs of this network."""
+        """Key in the pool of compiled programs; equal networks share their programs."""
         return ("StackedLSTM", self)
 
     def at_batch_size(self, batch_size: int) -> StackedLSTM:
-        """The same network with another number of lanes; a stateless one has none."""
+        """The same network with another number of lanes; itself if it is stateless."""
         if self.batch_size is None:
             return self
         return replace(self, batch_size=batch_size)
 
     def zero_states(self) -> tuple[tuple[np.ndarray, ...], ...]:
-        """The state of every layer before any row; none for a stateless network."""
+        """Zero h and c of each layer, of shape (B, units); empty if it is stateless."""
         if self.batch_size is None:
             return ()
         shapes = [(self.batch_size, units) for units in self.units]
         return tuple((np.zeros(s, np.float32), np.zeros(s, np.float32)) for s in shapes)
 
     def build(self) -> keras.Model:
-        """A plain Keras model, with initial weights that do not matter.
+        """Build a plain Keras model, whose weights the caller sets afterwards.
 
-        Seeds are given, or Keras would draw them from Python's global generator.
+        Layers and initialisers get seeds, because Keras would otherwise draw seeds from
+        Python's global generator and thereby change the user's random numbers.
         """
         layers, initializers = keras.layers, keras.initializers
         shape = (self.batch_size, self.sequence_length, self.n_features)
@@ -100,7 +104,7 @@ class StackedLSTM:
         return keras.Sequential(stack, name="stateful_lstm")
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Keras's default initial weights, drawn from `rng`.
+        """Initial weights of Keras's default kind, drawn from `rng`.
 
         They are in the order of ``build().weights``: those of each LSTM layer (see
         `cell.initial_weights`), then a Glorot-uniform kernel and a zero bias of the
@@ -137,11 +141,11 @@ class UserNetwork:
     Parameters
     ----------
     function : callable
-        Takes `meta`, returns a Keras model.
+        Takes `meta` as a dict and returns a Keras model.
     meta : tuple of (name, value)
-        What the function is told, `batch_size` among it.
+        What the function is to know, such as the ``batch_size``.
     key : tuple
-        What distinguishes the compiled programs of this network.
+        Key in the pool of compiled programs; networks with equal keys share programs.
     """
 
     function: Callable[[dict[str, Any]], keras.Model]
@@ -155,18 +159,21 @@ class UserNetwork:
 
     @property
     def sequence_length(self) -> int:
-        """Steps in a window, which the model itself may leave open."""
+        """T, the number of steps in a window; the model may leave it open."""
         return dict(self.meta)["sequence_length"]
 
     def at_batch_size(self, batch_size: int) -> UserNetwork:
-        """The same network with another number of lanes; a stateless one has none."""
+        """The same network with another number of lanes; itself if it is stateless."""
         if self.batch_size is None:
             return self
         meta = {**dict(self.meta), "batch_size": batch_size}
         return replace(self, meta=tuple(meta.items()), key=(*self.key, batch_size))
 
     def build(self, seed: int = 0) -> keras.Model:
-        """What the function returns, its shapes checked against `meta`."""
+        """Call the function and return its model, once `check_model` accepts it.
+
+        The global generators are seeded with `seed` during the call (see `seeded`).
+        """
         meta = dict(self.meta)
         with seeded(seed):
             model = self.function(meta)
@@ -175,7 +182,7 @@ class UserNetwork:
 
 
 def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
-    """Raise ValueError unless `model` takes windows and gives outputs as `meta` has."""
+    """Raise ValueError unless the model has inputs, outputs and states as in `meta`."""
     expected = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
@@ -214,7 +221,7 @@ def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
 
 
 def recurrent_layers(model: keras.Model) -> list:
-    """Layers of `model` that hold state from batch to batch."""
+    """The layers of `model` that carry their state from batch to batch."""
     return [
         layer
         for layer in model._flatten_layers(include_self=False)
@@ -224,16 +231,17 @@ def recurrent_layers(model: keras.Model) -> list:
 
 
 def state_variables(model: keras.Model) -> list[list]:
-    """State variables of each stateful recurrent layer, flat within the layer."""
+    """State variables of each stateful recurrent layer, as a flat list for each."""
     return [keras.tree.flatten(layer.states) for layer in recurrent_layers(model)]
 
 
 def sharing_key(model: keras.Model) -> tuple | None:
-    """A key equal for models whose graphs are equal, or None where none can be had.
+    """A key that two models have in common only if they compute the same, or None.
 
-    Built-in layers tell all about themselves in their configuration; layers of the
-    user's own and `Lambda` may not, and those that adapt to data leave out what they
-    have learnt.
+    The key is made of the configuration, which describes a layer of Keras completely.
+    There is no key for a model whose configuration may leave something out: with layers
+    that the user wrote, with `Lambda`, or with layers that have adapted to data, such
+    as `Normalization`. Such a model shares its compiled programs with no other.
     """
     for layer in model._flatten_layers():
         own = not type(layer).__module__.startswith("keras.")
@@ -247,12 +255,15 @@ def sharing_key(model: keras.Model) -> tuple | None:
 
 
 def _has_adapted(layer: keras.layers.Layer) -> bool:
-    """Whether a layer may hold statistics of data; a given mean is configuration."""
+    """Whether a layer may have learnt statistics of data, which no configuration holds.
+
+    A mean that was passed to `Normalization` is part of its configuration.
+    """
     return hasattr(layer, "adapt") and getattr(layer, "input_mean", None) is None
 
 
 def _holds_functions(config: Any) -> bool:
-    """Whether a configuration names a function or class that is not Keras's own."""
+    """Whether a configuration refers to functions, or to classes other than Keras's."""
     if isinstance(config, dict):
         module = config.get("module") if "class_name" in config else None
         foreign = module is not None and not str(module).startswith("keras")
@@ -264,14 +275,16 @@ def _holds_functions(config: Any) -> bool:
 
 
 def _without_names(config: Any, numbers: dict[str, int], is_name: bool = False) -> Any:
-    """`config` with names numbered, and without what does not shape the graph.
+    """`config` with numbers for names, and without entries that leave the graph alone.
 
-    `numbers` are those of the names met so far, to which it adds.
+    Keras counts up the names of layers, so that the same model built twice has
+    different names. Names are therefore numbered in the order in which they occur.
+    `numbers` holds the numbers given so far, and new names are added to it.
     """
     if isinstance(config, dict):
         return {
             key: value
-            if key == "dtype"  # policies have names too
+            if key == "dtype"  # the name of a dtype policy means something
             else _without_names(value, numbers, key in _NAMING)
             for key, value in config.items()
             if key not in _SHAPELESS
@@ -289,12 +302,13 @@ _SHAPELESS = {"seed", "build_config", "compile_config"}
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Python's and NumPy's global generators for a while, then put them back.
+    """Seed Python's and NumPy's global generators, and restore them at the end.
 
-    For model functions: Keras draws the seeds of their initialisers from Python's, and
-    they may draw from either themselves. Threads take turns, or one would take
-    another's seed for the user's state and put that back; but a thread of the user's
-    own that draws meanwhile draws what the seed gives.
+    This makes a user's model function reproducible: Keras draws the seeds of its
+    initialisers from Python's generator, and the function may draw from both. A lock
+    admits one thread at a time, since a second thread would save the first one's seeded
+    state as the user's and restore that. It does not stop other threads of the user
+    from drawing seeded numbers during the call.
     """
     with _GENERATORS:
         python_state = random.getstate()
@@ -308,4 +322,4 @@ def seeded(seed: int) -> Iterator[None]:
             np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-_GENERATORS = threading.RLock()  # a user's function may build one model inside another
+_GENERATORS = threading.RLock()  # re-entrant: a model may be built inside another

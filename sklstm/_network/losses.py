@@ -1,7 +1,7 @@
-"""Losses: their names, keys for the program cache, and copies that keep settings.
+"""Losses: their names, keys for the program pool, and copies that keep settings.
 
-Keras copies and pickles its losses by `get_config`, which for some leaves settings out:
-a `Huber(delta=3)` would come back with the default delta (Keras 3.15).
+Keras copies and pickles a loss by its `get_config`, which omits settings of some
+losses: a copy of `Huber(delta=3)` has the default delta (Keras 3.15).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklstm._tensorflow import keras
 
 @dataclass(frozen=True)
 class PackedLoss:
-    """One of Keras's losses by everything it holds."""
+    """A loss object of Keras, as its class and all of its attributes."""
 
     kind: type
     attributes: dict[str, Any]
@@ -42,12 +42,16 @@ def _snake_case(name: str) -> str:
 
 
 def is_kerass_own(loss: Any) -> bool:
-    """Whether a loss is a name or an object of Keras, not of the user's making."""
+    """Whether a loss is a name or an object of Keras, and not the user's own code."""
     return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
 
 
 def loss_key(loss: Any) -> Any:
-    """What distinguishes losses; a loss of the user's own is only equal to itself."""
+    """Key of a loss in the pool of compiled programs.
+
+    Loss objects of Keras have equal keys if their settings are equal. A loss that the
+    user wrote is its own key, and equal to no other.
+    """
     if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
         config = dict(vars(loss), name=None)
         return (type(loss), json.dumps(config, sort_keys=True, default=str))
@@ -55,7 +59,7 @@ def loss_key(loss: Any) -> Any:
 
 
 def pack_loss(loss: Any) -> Any:
-    """`loss` in a form that is copied and pickled whole."""
+    """`loss` in a form that keeps all settings when it is copied or pickled."""
     if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
         return PackedLoss(type(loss), dict(vars(loss)))
     return loss

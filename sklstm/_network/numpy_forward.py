@@ -1,8 +1,8 @@
-"""The forward pass in plain NumPy, for walks too short to be worth a compilation.
+"""The forward pass in plain NumPy, for calls with too little work to compile.
 
-Compiling a forward pass takes about half a second and each call of it half a
-millisecond; a step of 32 units in one lane takes ten microseconds here. The answers
-are the compiled pass's, to rounding.
+Compiling a forward pass takes about half a second, and each call of the compiled
+program half a millisecond. In NumPy, one step of 32 units in one lane takes ten
+microseconds. Both give the same answers up to rounding.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from sklstm._rows.lanes import EMPTY
 from sklstm._rows.windows import Windows
 
 Layers = Sequence[Sequence[np.ndarray]]
-WORTH_COMPILING = 0.1  # seconds of NumPy
+WORTH_COMPILING = 0.1  # seconds that a pass may take in NumPy
 
 
 def is_short(network: StackedLSTM, n_batches: int, n_lanes: int) -> bool:
-    """Whether a walk is better done here: by its size alone, whatever is compiled."""
+    """Whether a pass is to run in NumPy, since it takes less than `WORTH_COMPILING`.
+
+    Only the sizes decide, and not whether a compiled program is at hand: the same call
+    always gives the same answer, to the last bit.
+    """
     width = cell.N_GATES * n_lanes * sum(network.units)
     step = len(network.units) * 12e-6 + width * 8e-9  # seconds, as measured
     return n_batches * network.sequence_length * step < WORTH_COMPILING
 
 
 class NumpyPass:
-    """The forward pass of a `StackedLSTM`, with the calls of an engine's `Program`.
+    """The forward pass of a `StackedLSTM`, with the methods of a compiled `Program`.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ class NumpyPass:
         self.is_stateful = network.batch_size is not None
 
     def put_rows(self, windows: Windows) -> Windows:
-        """The windows themselves: there is nowhere to move them to."""
+        """The windows as they are; a compiled `Program` copies them to its device."""
         return windows
 
     def forward(
@@ -71,7 +75,7 @@ class NumpyPass:
     def forward_one(
         self, window: np.ndarray, lane: int, states: Layers
     ) -> tuple[np.ndarray, tuple]:
-        """`forward` of one window, of shape (T, F), in a lane: without any table."""
+        """`forward` for a single window of shape (T, F), read by one lane."""
         W, _, b = self.layers[0]
         z = (window @ W + b)[np.newaxis]  # (1, T, 4U)
         after = [[array.copy() for array in layer] for layer in states]
@@ -79,7 +83,7 @@ class NumpyPass:
         h = self._stack(z, None, lanes, after if self.is_stateful else None)
         outputs = self.activation(h @ self.head + self.head_bias)
         for array in itertools.chain(*after):
-            array.flags.writeable = False  # a state takes such an array uncopied
+            array.flags.writeable = False  # `RecurrentState` need not copy it then
         return outputs, tuple(map(tuple, after))
 
     def forward_short(
@@ -91,7 +95,7 @@ class NumpyPass:
     def _walk(self, windows, table, lengths, states) -> np.ndarray:
         """Outputs of shape (K, B, n_outputs); advances `states` in place, if any."""
         W, _, b = self.layers[0]
-        z = windows.rows @ W + b  # (n_rows, 4U): each row once, whatever T is
+        z = windows.rows @ W + b  # (n_rows, 4U): once for a row, not for each window
         steps = np.arange(1 - self.sequence_length, 1)
         outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
         at = np.maximum(table[..., np.newaxis] + steps, 0)  # (K, B, T)
@@ -105,7 +109,11 @@ class NumpyPass:
         return outputs
 
     def _stack(self, z, live, lanes, states) -> np.ndarray:
-        """The last layer's h, from the first one's gate inputs of shape (L, T, 4U)."""
+        """The last layer's h of shape (L, U), after all steps of L windows.
+
+        z, of shape (L, T, 4U), holds the first layer's inputs times its kernel, plus
+        its bias. If there are `states`, they are advanced in place.
+        """
         hs: list[np.ndarray] = []
         for k, (W, R, b) in enumerate(self.layers):
             if k:
@@ -121,7 +129,7 @@ class NumpyPass:
 
 
 def _run_layer(z, h, c, R, live):
-    """Every h, and the last c, of shape (L, U)."""
+    """The h after each step, as a list, and the last c, each of shape (L, U)."""
     i, f, g, o = cell.gate_slices(len(R))
     hs = []
     for t in range(z.shape[1]):

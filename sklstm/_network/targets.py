@@ -1,4 +1,8 @@
-"""Between the user's y and the network's outputs."""
+"""Targets: the user's y as numbers for the network, and its outputs as predictions.
+
+`ContinuousTarget` is a regressor's target, `ClassTarget` a classifier's. Each also says
+which head the network needs (its width and activation) and which loss fits it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ class ContinuousTarget:
     ----------
     n_outputs : int
     is_1d : bool
-        Whether y came, and predictions go, with shape (n_rows,).
+        Whether y, and predictions with it, have shape (n_rows,).
     dtype : dtype
         Dtype of predictions: the target's own if it was floating, else float64.
     """
@@ -39,14 +43,14 @@ class ContinuousTarget:
         return "mse"
 
     def why_not_a_row(self, n_features: int) -> str:
-        """Why a prediction cannot be a row of X, or an empty string where it can."""
+        """Why a prediction cannot be the next row of X; an empty string if it can."""
         if self.n_outputs == n_features:
             return ""
         return f"it has {self.n_outputs} value(s), a row has {n_features} feature(s)"
 
     @classmethod
     def of(cls, y: np.ndarray) -> ContinuousTarget:
-        """The target that y of shape (n,) or (n, n_outputs) is an example of."""
+        """The target for a y of shape (n,) or (n, n_outputs)."""
         dtype = y.dtype if y.dtype.kind == "f" else np.dtype(np.float64)
         return cls(1 if y.ndim == 1 else y.shape[1], y.ndim == 1, dtype)
 
@@ -57,7 +61,7 @@ class ContinuousTarget:
                 f"The model gives {n_outputs} output(s) for each window, but y has"
                 f" {self.n_outputs}. Give its last layer meta['n_outputs_'] units."
             )
-        with np.errstate(over="ignore"):  # refused below
+        with np.errstate(over="ignore"):  # overflow gives infinity, refused below
             columns = np.asarray(y, np.float32).reshape(len(y), -1)
         if not np.isfinite(columns).all():
             raise ValueError(
@@ -85,7 +89,8 @@ class ClassTarget:
     ----------
     classes : ndarray of shape (n_classes,)
     loss : object or None
-        The loss as the user gave it; a categorical one asks for one output a class.
+        The loss that the user passed. A categorical loss needs one output for each
+        class, even if there are only two classes.
     """
 
     classes: np.ndarray
@@ -124,7 +129,7 @@ class ClassTarget:
         return "sparse_categorical_crossentropy"
 
     def why_not_a_row(self, n_features: int) -> str:
-        """Why a label cannot be a row of X, or an empty string where it can."""
+        """Why a label cannot be the next row of X; an empty string if it can."""
         if self.classes.dtype.kind not in "biuf":
             return "labels are not numbers"
         return (
@@ -134,7 +139,7 @@ class ClassTarget:
         )
 
     def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
-        """Class indices of shape (n, 1), or one-hot rows where the loss wants them."""
+        """Class indices of shape (n, 1), or one-hot rows if the loss needs them."""
         n_classes = len(self.classes)
         if n_outputs != n_classes and (n_outputs, n_classes) != (1, 2):
             raise ValueError(
