@@ -8,6 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from sklstm._estimator.fitted_attributes import FromFit
 from sklstm._estimator.fitting import BaseStatefulLSTM
 from sklstm._network.targets import ClassTarget
 
@@ -163,6 +164,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     True
     """
 
+    classes_ = FromFit(lambda fitted: fitted.target.classes)
+
     def __init__(
         self,
         units=32,
@@ -263,11 +266,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
                 f" {self.classes_.tolist()}. Leave classes= out, or clone the estimator"
                 " to start with others."
             )
-        self._announced_classes = known
-        try:
-            return self._partial_fit(X, y, sample_weight)
-        finally:
-            del self._announced_classes
+        return self._partial_fit(X, y, sample_weight, classes=known)
 
     def predict_proba(self, X):
         """Class probabilities for each row of X, continuing from the state.
@@ -288,38 +287,33 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
-        return self._probabilities(self._outputs(X))
+        fitted = self._record()
+        outputs = self._outputs(X, fitted)
+        return fitted.target.probabilities(outputs, fitted.recipe.loss)
 
-    def _learn_target(self, y: np.ndarray, loss) -> ClassTarget:
+    def _learn_target(self, y: np.ndarray, loss, classes=None) -> ClassTarget:
         check_classification_targets(y)
-        classes = getattr(self, "_announced_classes", None)
-        self.classes_ = np.unique(y) if classes is None else classes
-        if len(self.classes_) < 2:
+        classes = np.unique(y) if classes is None else classes
+        if len(classes) < 2:
             raise ValueError(
                 "y must hold at least two classes, but it holds 1 class:"
-                f" {self.classes_.tolist()}. In partial_fit, pass all of them as"
-                " classes=."
+                f" {classes.tolist()}. In partial_fit, pass all of them as classes=."
             )
-        return ClassTarget(self.classes_, loss)
+        return ClassTarget(classes, loss)
 
-    def _weigh_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _weigh_rows(
+        self, y: np.ndarray, weights: np.ndarray, target: ClassTarget
+    ) -> np.ndarray:
         if self.class_weight is None:
             return weights
         if not isinstance(self.class_weight, dict):
             return weights * compute_sample_weight(self.class_weight, y)
         # a piece of the series may lack a class that has a weight
         by_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_
+            self.class_weight, classes=target.classes, y=target.classes
         )
-        at = np.searchsorted(self.classes_, y)
+        at = np.searchsorted(target.classes, y)
         return weights * by_class.take(at, mode="clip")  # strangers are refused later
-
-    def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        logits = getattr(self._recipe.loss, "from_logits", False)
-        return self._target.probabilities(outputs, logits)
-
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        return self.classes_[self._probabilities(outputs).argmax(axis=1)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

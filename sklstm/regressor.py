@@ -257,11 +257,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     def _learn_target(self, y: np.ndarray, loss) -> ContinuousTarget:
         return ContinuousTarget.of(y)
 
-    def _weigh_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _weigh_rows(self, y: np.ndarray, weights: np.ndarray, target) -> np.ndarray:
         return weights
-
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        return self._target.decode(outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

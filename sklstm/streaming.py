@@ -294,7 +294,7 @@ class Stream:
 
     def _last_prediction(self):
         """The prediction already made for the last row seen."""
-        last = np.asarray(self.estimator._last_prediction())
+        last = np.asarray(self.estimator._last_prediction(self.estimator._record()))
         return self._leave(last[np.newaxis])[0]
 
     def _check_is_row(self, prediction) -> None:

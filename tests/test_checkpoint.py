@@ -66,7 +66,7 @@ def callbacks(kill_at=None, **settings):
 
 def learnt(estimator):
     """Everything that two equal trainings have in common."""
-    parameters = estimator._parameters
+    parameters = estimator._fitted.parameters
     return [*parameters.weights, *parameters.seeds, *parameters.slots]
 
 

@@ -227,7 +227,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "regressor": {"_estimator", "_network"},
     "streaming": {"_checks", "_estimator", "_rows"},
     "plotting": {"_network", "_rows", "streaming"},
-    "model_selection": {"_estimator", "_rows", "plotting", "streaming"},
+    "model_selection": {"_checks", "_estimator", "_rows", "plotting", "streaming"},
 }
 
 #: Libraries with one door each, and the file that is the door.

@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same_state, outputs_of
+from helpers import assert_close, assert_same_state, make_rows, outputs_of
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, _numpy_pass
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.outputs import walk, zero_state
+from sklstm._network import numpy_forward
 from sklstm._network.architecture import StackedLSTM
+from sklstm._rows.windows import Windows
 
 
 @pytest.fixture
 def compile_everything(monkeypatch):
     """Calling it makes every later walk a compiled one."""
-    return lambda: monkeypatch.setattr(_numpy_pass, "WORTH_COMPILING", -1.0)
+    return lambda: monkeypatch.setattr(numpy_forward, "WORTH_COMPILING", -1.0)
 
 
 def rows(n: int, seed: int = 0) -> np.ndarray:
@@ -88,8 +92,9 @@ def test_the_two_passes_agree(name, compile_everything):
 def test_certainty_is_kept_to_the_last_digit(compile_everything):
     """Probabilities near 0 are as small as the compiled ones, not rounded to 0."""
     model = StatefulLSTMClassifier(2, epochs=1, random_state=0).fit(rows(40), TWO)
-    weights = (*model._parameters.weights[:-1], np.array([-60.0], np.float32))
-    model._parameters = replace(model._parameters, weights=weights)
+    weights = (*model._fitted.parameters.weights[:-1], np.array([-60.0], np.float32))
+    parameters = replace(model._fitted.parameters, weights=weights)
+    model._fitted = replace(model._fitted, parameters=parameters)
     here = model.predict_proba(rows(3))[:, 1]
     assert np.all(here > 0) and np.all(here < 1e-20)
     compile_everything()
@@ -121,4 +126,28 @@ def network(**changes) -> StackedLSTM:
     ],
 )
 def test_the_choice_is_by_size(is_short, n_batches, n_lanes, changes):
-    assert _numpy_pass.is_short(network(**changes), n_batches, n_lanes) is is_short
+    assert numpy_forward.is_short(network(**changes), n_batches, n_lanes) is is_short
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_walk_one_row_of_large_network_compiles_nothing(stateful):
+    """The NumPy pass computes the lanes that have a window, however many there are."""
+    network = StackedLSTM(
+        units=(128, 128),
+        dropout=0.0,
+        n_outputs=1,
+        activation="linear",
+        sequence_length=60,
+        n_features=2,
+        batch_size=256 if stateful else None,
+    )
+    weights = network.initial_weights(np.random.default_rng(0))
+    state = zero_state(network, 2)
+    windows = Windows.of(
+        np.float32(make_rows(1, 2, seed=1)), np.float32(make_rows(59, 2, seed=3)), 60
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # Whoever borrowed a compiled program from it would fail.
+        patch.setattr("sklstm._compiled.outputs.POOL", None)
+        outputs, _ = walk(network, Parameters(tuple(weights)), windows, state)
+    assert outputs.shape == (1, 1)

@@ -37,12 +37,12 @@ def test_a_search_over_optimizers_keeps_few_trainers():
     engine.POOL.clear()
     X = make_rows(12, 1, 0)
     model = StatefulLSTMRegressor(2, epochs=1, random_state=0)
-    with engine.POOL.borrow(model.fit(X, X[:, 0])._recipe.network) as program:
+    with engine.POOL.borrow(model.fit(X, X[:, 0])._fitted.recipe.network) as program:
         program.trainers.n = 2
     for decay in (0.1, 0.2, 0.3):
         model.set_params(optimizer="adamw", optimizer__weight_decay=decay)
         model.fit(X, X[:, 0])
-    with engine.POOL.borrow(model._recipe.network) as again:
+    with engine.POOL.borrow(model._fitted.recipe.network) as again:
         assert again is program
         assert len(again.trainers) == 2
 

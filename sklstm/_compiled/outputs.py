@@ -40,6 +40,20 @@ def walk(
         return advance(program, windows, state, network.batch_size, **options)
 
 
+def walk_on(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    X: np.ndarray,
+    state: RecurrentState,
+) -> tuple[np.ndarray, RecurrentState]:
+    """Outputs for rows or windows X that follow, and the state after them."""
+    one = step_one(network, parameters, X, state)
+    if one is not None:
+        return one
+    windows = Windows.of(X, state.context, network.sequence_length)
+    return walk(network, parameters, windows, state)
+
+
 def step_one(
     network: StackedLSTM | UserNetwork,
     parameters: Parameters,

@@ -6,10 +6,10 @@ state that it moves, is in `predicting`; subclasses only encode and decode targe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -27,15 +27,18 @@ from sklstm._checks import (
     check_weights,
 )
 from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.outputs import zero_state
+from sklstm._compiled.outputs import walk, walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
+from sklstm._estimator.inputs import check_training_input
 from sklstm._estimator.predicting import StatefulPredictor
 from sklstm._network.architecture import StackedLSTM
+from sklstm._rows.input_shape import InputShape
 from sklstm._rows.lanes import EMPTY, FitPlan, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows, Untrained
 from sklstm._rows.windows import Windows
 from sklstm._training.checkpoint import Checkpoint
+from sklstm._training.fitted import Fitted, joined
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 from sklstm._training.train import Examples, shuffled_table, train
 
@@ -43,11 +46,11 @@ from sklstm._training.train import Examples, shuffled_table, train
 class BaseStatefulLSTM(StatefulPredictor):
     """Base of the stateful LSTM estimators; use one of its subclasses.
 
-    A subclass says how targets are encoded and decoded: ``_learn_target(y, loss)``,
-    ``_weigh_rows(y, sample_weight)`` and ``_decode(outputs)``.
+    A subclass says what its targets are, ``_learn_target(y, loss)``, and how rows are
+    weighted, ``_weigh_rows(y, sample_weight, target)``.
     """
 
-    _waiting: tuple[Untrained, RecurrentState] | None
+    _y_options: dict[str, Any] = {}
 
     # --- fitting --------------------------------------------------------------------
 
@@ -114,52 +117,64 @@ class BaseStatefulLSTM(StatefulPredictor):
             If training is interrupted after the first epoch: the last whole one stands.
             If a checkpoint cannot be written: training goes on without.
         """
-        with self._all_or_nothing():
-            self._check_parameters()
-            X, y = self._check_training_input(X, y, reset=True)
-            if checkpoint is not None:
-                checkpoint = self._open_checkpoint(
-                    checkpoint, checkpoint_every, X, y, sample_weight
-                )
-                checkpoint.check_within(int(self.epochs))
-            found = checkpoint and checkpoint.found
-            seed = found.seed if found else self._draw_seed()
-            recipe, target = self._make_recipe(X, y, seed)
-            windows = Windows.of(X, X[:0], recipe.sequence_length)
-            plan = self._plan(windows)
-            encoded = self._encode(recipe, target, X, y, sample_weight)
-            examples = Examples(windows, *encoded)
-            check_weights(examples.weights, plan.trained // windows.stride)
-            initial = self._initial_parameters(recipe, seed)
-            shuffles = self.shuffle and not self.stateful
-            if self.verbose:
-                print(plan.describe(windows.sequence_length))
-            learnt = train(
-                recipe,
-                initial,
-                examples,
-                plan.table(),
-                shuffled=partial(shuffled_table, plan, seed) if shuffles else None,
-                learning_rate=learning_rate_of(recipe.optimizer),
-                checkpoint=checkpoint,
-                seed=seed,
-                epochs=int(self.epochs),
-                callbacks=self._instantiate_callbacks(),
-                validation=examples.held_out(plan),
-                verbose=int(self.verbose),
+        self._check_parameters()
+        X, y, shape = check_training_input(self, X, y, None, self._y_options)
+        if checkpoint is not None:
+            checkpoint = self._open_checkpoint(
+                checkpoint, checkpoint_every, X, y, sample_weight
             )
-            self._keep_network(recipe, target, initial)
-            self._parameters = learnt.parameters
-            self._keep_history(learnt.history, extend=self.warm_start)
-            self.n_windows_, self.n_dropped_rows_ = len(plan.trained), plan.n_dropped
-            self._training_rows, self._waiting = TrainingRows.of(X, plan), None
-            _, self.state_ = self._walk(
-                windows,
-                self._state_before(self._training_rows),
-                in_lanes=self._training_rows.in_lanes(windows),
-                answer_apart=False,
-            )
-            self._seeded_state = self.state_
+            checkpoint.check_within(int(self.epochs))
+        found = checkpoint and checkpoint.found
+        seed = found.seed if found else self._draw_seed()
+        recipe, target = self._make_recipe(X, y, shape, seed)
+        windows = Windows.of(X, X[:0], recipe.sequence_length)
+        plan = self._plan(windows, shape)
+        encoded = self._encode(recipe, target, X, y, sample_weight)
+        examples = Examples(windows, *encoded)
+        check_weights(examples.weights, plan.trained // windows.stride)
+        initial = self._initial_parameters(recipe, seed)
+        shuffles = self.shuffle and not self.stateful
+        if self.verbose:
+            print(plan.describe(windows.sequence_length))
+        learnt = train(
+            recipe,
+            initial,
+            examples,
+            plan.table(),
+            shuffled=partial(shuffled_table, plan, seed) if shuffles else None,
+            learning_rate=learning_rate_of(recipe.optimizer),
+            checkpoint=checkpoint,
+            seed=seed,
+            epochs=int(self.epochs),
+            callbacks=self._instantiate_callbacks(),
+            validation=examples.held_out(plan),
+            verbose=int(self.verbose),
+        )
+        zero = zero_state(recipe.network, shape.n_features)
+        rows = TrainingRows.of(X, plan)
+        _, state = walk(
+            recipe.network,
+            learnt.parameters,
+            windows,
+            rows.state_before(zero),
+            in_lanes=rows.in_lanes(windows),
+            answer_apart=False,
+        )
+        before = self.history_ if self._goes_on() else {}
+        self._fitted = Fitted(
+            recipe=recipe,
+            target=target,
+            input_shape=shape,
+            initial=initial,
+            parameters=learnt.parameters,
+            history=joined(before, learnt.history),
+            n_windows=len(plan.trained),
+            n_dropped=plan.n_dropped,
+            zero=zero,
+            seeded=state,
+            state=state,
+            training_rows=rows,
+        )
         if checkpoint is not None and not learnt.was_interrupted:
             checkpoint.remove()
         return self
@@ -170,7 +185,7 @@ class BaseStatefulLSTM(StatefulPredictor):
         parameters = self.get_params(deep=False)
         for name in ("epochs", "verbose"):  # more epochs go on where fewer ended
             del parameters[name]
-        before = self._parameters.weights if self._goes_on() else ()
+        before = self._fitted.parameters.weights if self._goes_on() else ()
         call = [type(self), parameters, before, X, y, sample_weight]
         return Checkpoint.of(folder, every, call)
 
@@ -178,64 +193,70 @@ class BaseStatefulLSTM(StatefulPredictor):
         """Whether `fit` starts from the weights of the last one."""
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
-    def _partial_fit(self, X, y, sample_weight):
+    def _partial_fit(self, X, y, sample_weight, **announced):
         """One pass over rows that follow those seen.
 
         `epochs`, `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and
-        `verbose` play no part.
+        `verbose` play no part. `announced` is for ``_learn_target``.
         """
-        with self._all_or_nothing():
-            self._check_parameters()
-            is_first = not self.__sklearn_is_fitted__()
-            X, y = self._check_training_input(X, y, reset=is_first)
-            if is_first:
-                self._start_empty(X, y)
-            targets, weights = self._encode(
-                self._recipe, self._target, X, y, sample_weight
-            )
-            rows = Untrained(X, targets, weights, self.state_)
-            if self._waiting is not None and self._waiting[1] is self.state_:
-                rows = self._waiting[0].then(rows)
-            rows = self._train_whole_batches(rows)
-            state = rows.before
-            if len(rows.X):
-                _, state = self._walk_from(state, rows.X)
-            self.state_, self._waiting = state, (rows.copy(), state)
+        self._check_parameters()
+        fitted = vars(self).get("_fitted")
+        like = None if fitted is None else fitted.input_shape
+        X, y, shape = check_training_input(self, X, y, like, self._y_options)
+        if fitted is None:
+            fitted = self._start_empty(X, y, shape, **announced)
+        targets, weights = self._encode(
+            fitted.recipe, fitted.target, X, y, sample_weight
+        )
+        rows = Untrained(X, targets, weights, fitted.state)
+        if fitted.waiting is not None:
+            rows = fitted.waiting.then(rows)
+        fitted, rows = self._train_whole_batches(fitted, rows)
+        state = rows.before
+        if len(rows.X):
+            _, state = walk_on(fitted.recipe.network, fitted.parameters, rows.X, state)
+        self._fitted = replace(fitted, state=state, waiting=rows.copy())
         return self
 
-    def _train_whole_batches(self, rows: Untrained) -> Untrained:
+    def _train_whole_batches(
+        self, fitted: Fitted, rows: Untrained
+    ) -> tuple[Fitted, Untrained]:
         """Train on the batches that `rows` fill and return the rows left over.
 
         Where a callback stops training, the batches after that are left over too.
         """
         before = rows.before
-        windows = Windows.of(rows.X, before.context, self.sequence_length_)
+        windows = Windows.of(rows.X, before.context, fitted.sequence_length)
         full = windows.ends[windows.complete]
-        n_lanes = self._recipe.batch_size or int(self.batch_size)
+        n_lanes = fitted.recipe.batch_size or int(self.batch_size)
         n_trained = len(full) - (before.position + len(full)) % n_lanes
         if n_trained <= 0:
-            return rows
+            return fitted, rows
         n_context = len(before.context)
         table = lay_in_lanes(full[:n_trained], before.position, n_lanes)
+        recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
         learnt = train(
-            self._recipe,
-            self._parameters,
+            recipe,
+            fitted.parameters,
             Examples(
                 windows,
                 np.pad(rows.targets, ((n_context, 0), (0, 0))),
                 np.pad(rows.weights, (n_context, 0)),
             ),
             table,
-            learning_rate=self._changed_learning_rate(),
+            learning_rate=learning_rate,
             layers=before.layers,
             callbacks=self._instantiate_callbacks(),
         )
-        self._parameters = learnt.parameters
-        self._keep_history(learnt.history, extend=True)
         n_trained = int(np.count_nonzero(table[: learnt.n_batches] != EMPTY))
+        fitted = replace(
+            fitted.with_history(learnt.history),
+            recipe=recipe,
+            parameters=learnt.parameters,
+            n_windows=fitted.n_windows + n_trained,
+        )
         if not n_trained:  # stopped before the first batch
-            return rows
-        self.n_windows_ += n_trained
+            return fitted, rows
         end = int(full[n_trained - 1]) + 1
         after = RecurrentState(
             learnt.layers,
@@ -243,30 +264,21 @@ class BaseStatefulLSTM(StatefulPredictor):
             before.position + n_trained,
             learnt.last_output,
         )
-        return rows.since((end - n_context) // windows.stride, after)
+        return fitted, rows.since((end - n_context) // windows.stride, after)
 
-    def _changed_learning_rate(self) -> float | None:
-        """A learning rate set since the network was made; None where it was not."""
+    def _changed_learning_rate(self, recipe: Recipe) -> tuple[Recipe, float | None]:
+        """The recipe, and a learning rate set since it was made; None if there is none.
+
+        The recipe returned has the rate that is asked for now.
+        """
         optimizer = self._compile_arguments()["optimizer"]
-        self._recipe.check_trained_by(optimizer)
+        recipe.check_trained_by(optimizer)
         asked = learning_rate_of(optimizer)
-        if asked == self._recipe.asked_rate:
-            return None
-        self._recipe = replace(self._recipe, asked_rate=asked)
-        return asked
+        if asked == recipe.asked_rate:
+            return recipe, None
+        return replace(recipe, asked_rate=asked), asked
 
     # --- parts of fitting -----------------------------------------------------------
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Put every attribute back if anything goes wrong inside."""
-        attributes = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(attributes)
-            raise
 
     def _check_parameters(self) -> None:
         check_units(self.units)
@@ -283,16 +295,16 @@ class BaseStatefulLSTM(StatefulPredictor):
             return int(np.random.SeedSequence().generate_state(1)[0])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _make_recipe(self, X: np.ndarray, y, seed: int):
+    def _make_recipe(self, X: np.ndarray, y, shape: InputShape, seed: int, **announced):
         """The network that the parameters describe, and the target it is for."""
         choices = self._compile_arguments()
-        target = self._learn_target(y, choices["loss"])
+        target = self._learn_target(y, choices["loss"], **announced)
         sequence_length = X.shape[1] if X.ndim == 3 else int(self.sequence_length)
         batch_size = int(self.batch_size) if self.stateful else None
         if self.model is not None:
             meta = {
                 **target.meta,
-                "n_features_in_": self.n_features_in_,
+                "n_features_in_": shape.n_features,
                 "sequence_length": sequence_length,
                 "batch_size": batch_size,
                 "stateful": bool(self.stateful),
@@ -305,22 +317,22 @@ class BaseStatefulLSTM(StatefulPredictor):
             n_outputs=target.n_outputs,
             activation=target.activation,
             sequence_length=sequence_length,
-            n_features=self.n_features_in_,
+            n_features=shape.n_features,
             batch_size=batch_size,
         )
         return stacked_recipe(network, seed, choices, target), target
 
-    def _plan(self, windows: Windows) -> FitPlan:
+    def _plan(self, windows: Windows, shape: InputShape) -> FitPlan:
         """Which windows to train on and which to hold out, or a clear error."""
         n, full = len(windows), windows.complete
         n_train = n - int(n * self.validation_split)
-        if self._n_dimensions == 2:
+        if shape.n_dimensions == 2:
             check_enough_rows(n_train, windows.sequence_length)
         check_enough_windows(
             int(full[:n_train].sum()),
             self.batch_size if self.stateful and self.drop_remainder else 1,
             windows.sequence_length,
-            ready_made=self._n_dimensions == 3,
+            ready_made=shape.n_dimensions == 3,
         )
         return FitPlan.of(
             windows.ends[full],
@@ -339,60 +351,58 @@ class BaseStatefulLSTM(StatefulPredictor):
                 f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
                 " each row, or None for equal ones."
             )
-        weights = np.asarray(self._weigh_rows(y, weights), np.float32)
+        weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
         return target.encode(y, recipe.n_outputs, recipe.loss), weights
 
     def _initial_parameters(self, recipe: Recipe, seed: int) -> Parameters:
         """Fresh parameters, or with `warm_start` those of the last fit."""
         if not self._goes_on():
             return recipe.initial(seed)
-        kept = self._parameters
-        if recipe.network.key != self._recipe.network.key:
-            kept = self._fitting_into(recipe, recipe.initial(seed))
-        if not self._recipe.is_trained_by(recipe.optimizer):
+        last = self._fitted
+        kept = last.parameters
+        if recipe.network.key != last.recipe.network.key:
+            kept = _fitting_into(recipe, recipe.initial(seed), last)
+        if not last.recipe.is_trained_by(recipe.optimizer):
             kept = replace(kept, slots=())
         return kept
 
-    def _fitting_into(self, recipe: Recipe, fresh: Parameters) -> Parameters:
-        """The parameters for a network made anew, which has `fresh` ones, if they fit.
-
-        Networks with a key of their own each time may yet be of one shape.
-        """
-        kept = self._parameters
-        has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
-        if recipe.batch_size != self._recipe.batch_size or not has_same_shape:
-            raise ValueError(
-                "warm_start=True continues from the weights of the last fit, but the"
-                " network's shape or batch size has changed since. Set warm_start=False"
-                " to start anew."
-            )
-        if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
-            return replace(kept, seeds=fresh.seeds)
-        return kept
-
-    def _start_empty(self, X: np.ndarray, y) -> None:
-        """Become fitted on no rows yet, for the first `partial_fit`."""
+    def _start_empty(self, X: np.ndarray, y, shape: InputShape, **announced) -> Fitted:
+        """What is known before any row, for the first `partial_fit`."""
         seed = self._draw_seed()
-        recipe, target = self._make_recipe(X, y, seed)
+        recipe, target = self._make_recipe(X, y, shape, seed, **announced)
         initial = recipe.initial(seed)
-        self._keep_network(recipe, target, initial)
-        self._parameters = initial
-        self._keep_history({}, extend=False)
-        self.n_windows_ = self.n_dropped_rows_ = 0
-        self._training_rows = self._waiting = None
-        self.state_ = self._seeded_state = self._zero_state
+        zero = zero_state(recipe.network, shape.n_features)
+        return Fitted(
+            recipe=recipe,
+            target=target,
+            input_shape=shape,
+            initial=initial,
+            parameters=initial,
+            history={},
+            n_windows=0,
+            n_dropped=0,
+            zero=zero,
+            seeded=zero,
+            state=zero,
+        )
 
-    def _keep_network(self, recipe: Recipe, target, initial: Parameters) -> None:
-        self._recipe, self._target = recipe, target
-        self._zero_state = zero_state(recipe.network, self.n_features_in_)
-        self.n_outputs_ = recipe.n_outputs
-        self.sequence_length_ = recipe.sequence_length
-        self.initial_weights_ = [weight.copy() for weight in initial.weights]
 
-    def _keep_history(self, history: dict[str, list[float]], extend: bool) -> None:
-        before = getattr(self, "history_", {}) if extend else {}
-        names = dict.fromkeys([*before, *history])
-        self.history_ = {n: [*before.get(n, ()), *history.get(n, ())] for n in names}
+def _fitting_into(recipe: Recipe, fresh: Parameters, last: Fitted) -> Parameters:
+    """The last fit's parameters for a new network of `fresh` ones, if they fit.
+
+    Networks with a key of their own each time may yet be of one shape.
+    """
+    kept = last.parameters
+    has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
+    if recipe.batch_size != last.recipe.batch_size or not has_same_shape:
+        raise ValueError(
+            "warm_start=True continues from the weights of the last fit, but the"
+            " network's shape or batch size has changed since. Set warm_start=False"
+            " to start anew."
+        )
+    if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
+        return replace(kept, seeds=fresh.seeds)
+    return kept
 
 
 def _shapes(arrays: Iterable[np.ndarray]) -> list[tuple[int, ...]]:

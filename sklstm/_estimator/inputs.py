@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
-    check_is_fitted,
     column_or_1d,
     validate_data,
 )
@@ -18,7 +17,7 @@ from sklstm._checks import (
     check_nothing_masked,
     check_numbers,
 )
-from sklstm._estimator.parameters import RoutedParameters
+from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import LARGEST
 from sklstm._rows.windows import pad_masked, pad_windows
 
@@ -68,116 +67,144 @@ def _is_ragged(X) -> bool:
     return False
 
 
-class InputChecks(RoutedParameters):
-    """Checks of X and y that set or compare the fitted shape."""
+def check_training_input(
+    estimator, X, y, like: InputShape | None, y_options: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, InputShape]:
+    """X as float32 rows or windows, y as an array, and the shape of X.
 
-    _y_options: dict[str, Any] = {}
+    Parameters
+    ----------
+    estimator : object
+        Whose name and tags errors speak of; it is not changed.
+    X, y : array-like
+    like : InputShape or None
+        The shape that X must have; None for a first call.
+    y_options : dict
+        Options of scikit-learn's checks of y.
+    """
+    X, shape = check_X(estimator, X, like)
+    y = check_y(estimator, y, y_options)
+    check_consistent_length(X, y)
+    return X, y, shape
 
-    def _check_training_input(self, X, y, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """X as float32 rows or windows, y as an array."""
-        if n_dimensions(X) == 3:
-            X = self._check_windows(X, reset)
-        else:
-            X = self._check_table(X, reset)
-        y = self._check_y(y)
-        check_consistent_length(X, y)
-        return X, y
 
-    def _check_y(self, y) -> np.ndarray:
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the"
-                " target y is None."
-            )
-        if self._y_options.get("y_numeric"):
-            check_numbers("y", y)
-            return check_array(y, ensure_2d=False, input_name="y", estimator=self)
-        check_nothing_masked("y", y)
-        labels = column_or_1d(y, warn=True)
-        check_no_label_missing(labels)
-        return check_array(labels, ensure_2d=False, dtype=None, input_name="y")
-
-    def _check_rows(self, X) -> np.ndarray:
-        """X for prediction, of the shape that was fitted."""
-        if self._is_plain(X):
-            return X.astype(np.float32, copy=False)
-        check_is_fitted(self)
-        if n_dimensions(X) == 3:
-            return self._check_windows(X, reset=False)
-        return self._check_table(X, reset=False)
-
-    def _check_table(self, X, reset: bool) -> np.ndarray:
-        """Rows of shape (n_rows, n_features)."""
-        check_numbers("X", X)
-        X = validate_data(self, X, reset=reset, dtype=np.float32)
-        self._check_dimensions(2, reset)
-        return X
-
-    def _is_plain(self, X) -> bool:
-        """Whether X is a finite float array of rows as fitted: nothing to convert.
-
-        Asking takes 5 µs where scikit-learn's checks take 100, which counts for a
-        single row.
-        """
-        fitted = vars(self)
-        return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in (np.float32, np.float64)
-            and len(X) > 0
-            and X.shape[1] == fitted.get("n_features_in_")
-            and fitted.get("_n_dimensions") == 2
-            and "feature_names_in_" not in fitted
-            and bool((np.abs(X) < LARGEST).all())
+def check_y(estimator, y, y_options: dict[str, Any]) -> np.ndarray:
+    """Targets as an array: numbers, or labels of which none is missing."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but"
+            " the target y is None."
         )
+    if y_options.get("y_numeric"):
+        check_numbers("y", y)
+        return check_array(y, ensure_2d=False, input_name="y", estimator=estimator)
+    check_nothing_masked("y", y)
+    labels = column_or_1d(y, warn=True)
+    check_no_label_missing(labels)
+    return check_array(labels, ensure_2d=False, dtype=None, input_name="y")
 
-    def _check_windows(self, X, reset: bool) -> np.ndarray:
-        """Windows of shape (n_windows, T, n_features), as `Windows` marks padding."""
-        self._check_dimensions(3, reset)
-        if holds_windows(X):
-            X = pad_windows(
-                [self._check_window(window, k) for k, window in enumerate(X)],
-                None if reset else self.sequence_length_,
-            )
-        elif isinstance(X, np.ma.MaskedArray):
-            X = pad_masked(self._check_stack(X.data, X.mask), np.ma.getmaskarray(X))
-        else:
-            X = self._check_stack(X)
-        if reset:
-            self.n_features_in_ = X.shape[2]
-            self.__dict__.pop("feature_names_in_", None)  # of rows fitted before
-        elif X.shape[1:] != (self.sequence_length_, self.n_features_in_):
-            raise ValueError(
-                f"X has windows of shape {X.shape[1:]}, but {type(self).__name__} was"
-                " fitted on windows of shape (sequence_length, n_features) ="
-                f" {(self.sequence_length_, self.n_features_in_)}. Cut or frame X as"
-                " for fit."
-            )
-        return X
 
-    def _check_stack(self, X, padded=False) -> np.ndarray:
-        check_numbers("X", X)
-        return check_array(
-            np.where(padded, 0, X) if np.any(padded) else X,
-            dtype=np.float32,
-            allow_nd=True,
-            ensure_all_finite="allow-nan",
-            estimator=self,
-            input_name="X",
+def check_X(estimator, X, like: InputShape | None) -> tuple[np.ndarray, InputShape]:
+    """X as float32 rows of shape (n, F) or windows of shape (n, T, F), and its shape.
+
+    Parameters
+    ----------
+    estimator : object
+        Whose name and tags errors speak of; it is not changed.
+    X : array-like
+    like : InputShape or None
+        The shape that X must have; None for a first call.
+    """
+    if like is not None and _is_plain(X, like):
+        return X.astype(np.float32, copy=False), like
+    n = n_dimensions(X)
+    if like is not None and n in _SHAPES and n != like.n_dimensions:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on {_SHAPES[like.n_dimensions]},"
+            f" but got {_SHAPES[n]}. Pass X as in fit, or fit anew."
         )
+    check = _check_windows if n == 3 else _check_table
+    return check(estimator, X, like)
 
-    def _check_window(self, window, k: int) -> np.ndarray:
-        check_numbers(f"X[{k}]", window)
-        return check_array(
-            window, dtype=np.float32, estimator=self, input_name=f"X[{k}]"
+
+def _is_plain(X, like: InputShape) -> bool:
+    """Whether X is a finite float array of rows as fitted: nothing to convert.
+
+    Asking takes 5 µs where scikit-learn's checks take 100, which counts for a single
+    row.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in (np.float32, np.float64)
+        and len(X) > 0
+        and X.shape[1] == like.n_features
+        and like.n_steps is None
+        and like.feature_names is None
+        and bool((np.abs(X) < LARGEST).all())
+    )
+
+
+def _check_table(
+    estimator, X, like: InputShape | None
+) -> tuple[np.ndarray, InputShape]:
+    """Rows of shape (n_rows, n_features)."""
+    check_numbers("X", X)
+    seen = _stand_in(estimator, like)
+    X = validate_data(seen, X, reset=like is None, dtype=np.float32)
+    names = vars(seen).get("feature_names_in_")
+    return X, InputShape(X.shape[1], None if names is None else tuple(names))
+
+
+def _stand_in(estimator, like: InputShape | None):
+    """An estimator of the same class for scikit-learn's checks to read and to write.
+
+    They set what they have seen as attributes, and compare with them.
+    """
+    seen: Any = object.__new__(type(estimator))
+    if like is not None:
+        seen.n_features_in_ = like.n_features
+        if like.feature_names is not None:
+            seen.feature_names_in_ = np.array(like.feature_names, dtype=object)
+    return seen
+
+
+def _check_windows(
+    estimator, X, like: InputShape | None
+) -> tuple[np.ndarray, InputShape]:
+    """Windows of shape (n_windows, T, n_features), as `Windows` marks padding."""
+    if holds_windows(X):
+        X = pad_windows(
+            [_check_window(estimator, window, k) for k, window in enumerate(X)],
+            None if like is None else like.n_steps,
         )
+    elif isinstance(X, np.ma.MaskedArray):
+        X = pad_masked(_check_stack(estimator, X.data, X.mask), np.ma.getmaskarray(X))
+    else:
+        X = _check_stack(estimator, X)
+    if like is not None and X.shape[1:] != (like.n_steps, like.n_features):
+        raise ValueError(
+            f"X has windows of shape {X.shape[1:]}, but {type(estimator).__name__} was"
+            " fitted on windows of shape (sequence_length, n_features) ="
+            f" {(like.n_steps, like.n_features)}. Cut or frame X as for fit."
+        )
+    return X, InputShape(X.shape[2], None, X.shape[1])
 
-    def _check_dimensions(self, n: int, reset: bool) -> None:
-        if reset:
-            self._n_dimensions = n
-        elif n != self._n_dimensions:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on"
-                f" {_SHAPES[self._n_dimensions]}, but got {_SHAPES[n]}."
-                " Pass X as in fit, or fit anew."
-            )
+
+def _check_stack(estimator, X, padded=False) -> np.ndarray:
+    check_numbers("X", X)
+    return check_array(
+        np.where(padded, 0, X) if np.any(padded) else X,
+        dtype=np.float32,
+        allow_nd=True,
+        ensure_all_finite="allow-nan",
+        estimator=estimator,
+        input_name="X",
+    )
+
+
+def _check_window(estimator, window, k: int) -> np.ndarray:
+    check_numbers(f"X[{k}]", window)
+    return check_array(
+        window, dtype=np.float32, estimator=estimator, input_name=f"X[{k}]"
+    )

@@ -1,10 +1,12 @@
 """What a fitted estimator does: predict, forecast, and the calls that move the state.
 
-State is kept here and by the fits of `fitting` alone: everything below takes it as an
-argument and returns it.
+The record of the fit is replaced here and in `fitting` alone: everything below takes a
+state as an argument and returns another.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from sklearn.utils import check_array
@@ -12,64 +14,47 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm import persistence
 from sklstm._checks import check_positive_int
-from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.outputs import step_one, walk
+from sklstm._compiled.outputs import walk, walk_on
 from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
-from sklstm._estimator.inputs import InputChecks
+from sklstm._estimator.fitted_attributes import FromFit
+from sklstm._estimator.inputs import check_X
+from sklstm._estimator.parameters import RoutedParameters
 from sklstm._network.architecture import state_variables
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
-from sklstm._rows.training_rows import TrainingRows
 from sklstm._rows.windows import Windows
 from sklstm._tensorflow import keras
-from sklstm._training.recipe import Recipe
+from sklstm._training.fitted import Fitted
 
 
-class StatefulPredictor(InputChecks):
-    """Calls of an estimator that is fitted; `BaseStatefulLSTM` fits it.
+class StatefulPredictor(RoutedParameters):
+    """Calls of an estimator that is fitted; `BaseStatefulLSTM` fits it."""
 
-    A subclass decodes outputs: ``_decode(outputs)``.
-    """
+    _fitted: Fitted
 
-    state_: RecurrentState
-    _seeded_state: RecurrentState
-    _zero_state: RecurrentState
-    _recipe: Recipe
-    _parameters: Parameters
-    _training_rows: TrainingRows | None
+    state_ = FromFit(lambda fitted: fitted.state)
+    history_ = FromFit(lambda fitted: fitted.history)
+    n_windows_ = FromFit(lambda fitted: fitted.n_windows)
+    n_dropped_rows_ = FromFit(lambda fitted: fitted.n_dropped)
+    sequence_length_ = FromFit(lambda fitted: fitted.sequence_length)
+    n_outputs_ = FromFit(lambda fitted: fitted.recipe.n_outputs)
+    initial_weights_ = FromFit(lambda fitted: _copied(fitted.initial.weights))
+    n_features_in_ = FromFit(lambda fitted: fitted.input_shape.n_features)
+    feature_names_in_ = FromFit(lambda fitted: fitted.feature_names)
 
     # --- predicting -----------------------------------------------------------------
 
-    def _outputs(self, X) -> np.ndarray:
+    def _record(self) -> Fitted:
+        """What the last fit left, or NotFittedError."""
+        check_is_fitted(self)
+        return self._fitted
+
+    def _outputs(self, X, fitted: Fitted) -> np.ndarray:
         """Network outputs for rows of X: from the state, or replayed as in fit."""
-        windows, state, in_lanes = self._reading(self._check_rows(X))
-        return self._walk(windows, state, in_lanes=in_lanes)[0]
-
-    def _reading(self, X: np.ndarray) -> tuple[Windows, RecurrentState, np.ndarray]:
-        """Windows over X, the state before them, and which of them advance the lanes.
-
-        The rows of the fit are read as it did: from zero state, dropped ones apart.
-        """
-        rows, state = self._training_rows, self.state_
-        is_cold = not state.position and not len(state.context)
-        if rows is None or is_cold or not rows.are(X):
-            windows = Windows.of(X, state.context, self.sequence_length_)
-            return windows, state, windows.complete
-        windows = Windows.of(X, X[:0], self.sequence_length_)
-        return windows, self._state_before(rows), rows.in_lanes(windows)
-
-    def _state_before(self, rows: TrainingRows) -> RecurrentState:
-        return self._zero_state.replace(position=rows.start_position)
-
-    def _walk(self, windows: Windows, state: RecurrentState, **options):
-        network, parameters = self._recipe.network, self._parameters
-        return walk(network, parameters, windows, state, **options)
-
-    def _walk_from(self, state: RecurrentState, X: np.ndarray):
-        one = step_one(self._recipe.network, self._parameters, X, state)
-        if one is not None:
-            return one
-        return self._walk(Windows.of(X, state.context, self.sequence_length_), state)
+        rows, _ = check_X(self, X, fitted.input_shape)
+        windows, state, in_lanes = _reading(fitted, rows)
+        network, parameters = fitted.recipe.network, fitted.parameters
+        return walk(network, parameters, windows, state, in_lanes=in_lanes)[0]
 
     def predict(self, X):
         """Predict for each row of X, continuing from the state, which stays as it is.
@@ -99,7 +84,8 @@ class StatefulPredictor(InputChecks):
         TypeError
             If X holds dates or durations.
         """
-        return self._decode(self._outputs(X))
+        fitted = self._record()
+        return fitted.decode(self._outputs(X, fitted))
 
     def forecast(self, n_steps, start=None, feedback=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
@@ -137,49 +123,47 @@ class StatefulPredictor(InputChecks):
             If `n_steps` is not an integer, `feedback` not a function, or a row fed back
             holds dates or durations.
         """
-        check_is_fitted(self)
+        fitted = self._record()
         n_left = check_positive_int("n_steps", n_steps)
-        if self._n_dimensions == 3:
+        if fitted.input_shape.n_dimensions == 3:
             raise ValueError(
                 "forecast feeds back one row at a time, but this estimator was fitted"
                 " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
             )
-        if feedback is None:
-            self._check_predictions_are_rows()
-        state, first = self.state_, []
+        n_features = fitted.input_shape.n_features
+        problem = fitted.target.why_not_a_row(n_features)
+        if feedback is None and problem:
+            refuse_to_guess_rows(problem, n_features)
+        network, parameters = fitted.recipe.network, fitted.parameters
+        state, first = fitted.state, []
         if start is not None:
-            outputs, state = self._walk_from(state, self._check_rows(start))
-            first, n_left = [self._decode(outputs[-1:])[0]], n_left - 1
+            rows, _ = check_X(self, start, fitted.input_shape)
+            outputs, state = walk_on(network, parameters, rows, state)
+            first, n_left = [fitted.decode(outputs[-1:])[0]], n_left - 1
 
         def step(row):
             nonlocal state
-            outputs, state = self._walk_from(state, self._check_fed_row(row))
-            return self._decode(outputs)[0]
+            row = self._check_fed_row(row, fitted)
+            outputs, state = walk_on(network, parameters, row, state)
+            return fitted.decode(outputs)[0]
 
-        last = first[0] if first else self._last_prediction()
-        return np.array(
-            first + closed_loop(step, last, feedback, n_left, self.n_features_in_)
-        )
+        last = first[0] if first else self._last_prediction(fitted)
+        return np.array(first + closed_loop(step, last, feedback, n_left, n_features))
 
-    def _last_prediction(self):
+    def _last_prediction(self, fitted: Fitted):
         """The prediction already made for the last row seen."""
-        check_is_fitted(self)
-        if self.state_.last_output is None:
+        last_output = fitted.state.last_output
+        if last_output is None:
             raise ValueError(
                 "No row was seen since the last reset, so there is no prediction to"
                 " feed back. Pass start=, or observe rows first."
             )
-        return self._decode(self.state_.last_output[np.newaxis])[0]
+        return fitted.decode(last_output[np.newaxis])[0]
 
-    def _check_fed_row(self, row) -> np.ndarray:
+    def _check_fed_row(self, row, fitted: Fitted) -> np.ndarray:
         if isinstance(row, np.ndarray):
             return check_array(row, dtype=np.float32, input_name="the row fed back")
-        return self._check_rows(row)
-
-    def _check_predictions_are_rows(self) -> None:
-        problem = self._target.why_not_a_row(self.n_features_in_)
-        if problem:
-            refuse_to_guess_rows(problem, self.n_features_in_)
+        return check_X(self, row, fitted.input_shape)[0]
 
     # --- lanes ----------------------------------------------------------------------
 
@@ -218,14 +202,15 @@ class StatefulPredictor(InputChecks):
         >>> model.lane_table(X[:2])   # two rows that follow
         array([[ 0,  1, -1]])
         """
-        X = self._check_rows(X)
-        n_lanes = self._recipe.batch_size
+        fitted = self._record()
+        X, _ = check_X(self, X, fitted.input_shape)
+        n_lanes = fitted.recipe.batch_size
         if n_lanes is None:
             raise ValueError(
                 "lane_table needs lanes, but this estimator was fitted with"
                 " stateful=False: each window starts from zero state, in no lane."
             )
-        windows, state, in_lanes = self._reading(X)
+        windows, state, in_lanes = _reading(fitted, X)
         table = lay_in_lanes(windows.ends[in_lanes], state.position, n_lanes)
         rows = table // windows.stride - windows.ends[0] // windows.stride
         return np.where(table == EMPTY, -1, rows).astype(int)
@@ -245,8 +230,8 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(self)
-        self.state_ = self._zero_state
+        fitted = self._record()
+        self._fitted = fitted.in_state(fitted.zero)
         return self
 
     def reseed_states(self):
@@ -265,8 +250,8 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(self)
-        self.state_ = self._seeded_state
+        fitted = self._record()
+        self._fitted = fitted.in_state(fitted.seeded)
         return self
 
     def observe(self, X):
@@ -288,9 +273,17 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        X = self._check_rows(X)
-        _, self.state_ = self._walk_from(self.state_, X)
+        self._advance(X)
         return self
+
+    def _advance(self, X) -> tuple[np.ndarray, Fitted]:
+        """Move the state over rows; their outputs, and the record before them."""
+        fitted = self._record()
+        rows, _ = check_X(self, X, fitted.input_shape)
+        network, parameters = fitted.recipe.network, fitted.parameters
+        outputs, state = walk_on(network, parameters, rows, fitted.state)
+        self._fitted = fitted.in_state(state)
+        return outputs, fitted
 
     def step(self, X):
         """Predict for each row of X and advance the state over them, in one pass.
@@ -312,9 +305,8 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        X = self._check_rows(X)
-        outputs, self.state_ = self._walk_from(self.state_, X)
-        return self._decode(outputs)
+        outputs, fitted = self._advance(X)
+        return fitted.decode(outputs)
 
     def get_states(self) -> RecurrentState:
         """The state as a value, which later calls do not change.
@@ -329,8 +321,7 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(self)
-        return self.state_
+        return self._record().state
 
     def set_states(self, state: RecurrentState):
         """Continue from a state taken with `get_states`.
@@ -353,14 +344,17 @@ class StatefulPredictor(InputChecks):
             If `state` is not a state, not one of this estimator's shapes, or not made
             of finite numbers.
         """
-        check_is_fitted(self)
+        fitted = self._record()
         if not isinstance(state, RecurrentState):
             raise TypeError(
                 "state must be a RecurrentState, as get_states() returns it; got"
                 f" {type(state).__name__}."
             )
-        self._zero_state.check_fits(state, self.sequence_length_, self.n_outputs_)
-        self.state_ = state
+        if state is not fitted.state:
+            fitted.zero.check_fits(
+                state, fitted.sequence_length, fitted.recipe.n_outputs
+            )
+            self._fitted = fitted.in_state(state)
         return self
 
     # --- files ----------------------------------------------------------------------
@@ -483,8 +477,7 @@ class StatefulPredictor(InputChecks):
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        check_is_fitted(self)
-        return [weight.copy() for weight in self._parameters.weights]
+        return _copied(self._record().parameters.weights)
 
     def rebuild(self, batch_size) -> keras.Model:
         """A plain Keras model with these weights at another batch size.
@@ -513,19 +506,19 @@ class StatefulPredictor(InputChecks):
             If `batch_size` is no positive integer, or a ``model=`` function returns no
             model that fits it.
         """
-        check_is_fitted(self)
+        fitted = self._record()
         batch_size = check_positive_int("batch_size", batch_size)
-        model = self._recipe.network.at_batch_size(batch_size).build()
-        model.set_weights(self._parameters.weights)
+        model = fitted.recipe.network.at_batch_size(batch_size).build()
+        model.set_weights(fitted.parameters.weights)
         return model
 
     @property
     def model_(self) -> keras.Model:
         """A plain Keras model at the fitted batch size and in the current state."""
-        check_is_fitted(self)
-        model = self._recipe.network.build()
-        model.set_weights(self._parameters.weights)
-        layers = zip(state_variables(model), self.state_.layers, strict=True)
+        fitted = self._record()
+        model = fitted.recipe.network.build()
+        model.set_weights(fitted.parameters.weights)
+        layers = zip(state_variables(model), fitted.state.layers, strict=True)
         for variables, values in layers:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -537,4 +530,24 @@ class StatefulPredictor(InputChecks):
         return self.__sklearn_is_fitted__()
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "state_" in vars(self)
+        return "_fitted" in vars(self)
+
+
+def _reading(
+    fitted: Fitted, X: np.ndarray
+) -> tuple[Windows, RecurrentState, np.ndarray]:
+    """Windows over X, the state before them, and which of them advance the lanes.
+
+    The rows of the fit are read as it did: from zero state, dropped ones apart.
+    """
+    rows, state = fitted.training_rows, fitted.state
+    is_cold = not state.position and not len(state.context)
+    if rows is None or is_cold or not rows.are(X):
+        windows = Windows.of(X, state.context, fitted.sequence_length)
+        return windows, state, windows.complete
+    windows = Windows.of(X, X[:0], fitted.sequence_length)
+    return windows, rows.state_before(fitted.zero), rows.in_lanes(windows)
+
+
+def _copied(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
+    return [array.copy() for array in arrays]

@@ -75,7 +75,7 @@ class ContinuousTarget:
             )
         return columns
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
+    def decode(self, outputs: np.ndarray, loss: Any) -> np.ndarray:
         """Predictions in the shape of y."""
         predictions = outputs.astype(self.dtype)
         return predictions[:, 0] if self.is_1d else predictions
@@ -159,8 +159,13 @@ class ClassTarget:
             return np.eye(n_classes, dtype=np.float32)[indices]
         return indices.astype(np.float32)[:, np.newaxis]
 
-    def probabilities(self, outputs: np.ndarray, from_logits: bool) -> np.ndarray:
+    def decode(self, outputs: np.ndarray, loss: Any) -> np.ndarray:
+        """The most probable label for each row."""
+        return self.classes[self.probabilities(outputs, loss).argmax(axis=1)]
+
+    def probabilities(self, outputs: np.ndarray, loss: Any) -> np.ndarray:
         """Class probabilities of shape (n, n_classes), rows summing to one."""
+        from_logits = getattr(loss, "from_logits", False)
         outputs = outputs.astype(np.float64)
         if outputs.shape[1] == 1:
             positive = 1 / (1 + np.exp(-outputs)) if from_logits else outputs

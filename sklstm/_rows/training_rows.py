@@ -40,6 +40,10 @@ class TrainingRows:
         """Whether `X` is what the fit was given."""
         return X.shape == self.shape and digest(X) == self.digest
 
+    def state_before(self, zero: RecurrentState) -> RecurrentState:
+        """The state that the fit began with, at the slot of the first window."""
+        return zero.replace(position=self.start_position)
+
     def in_lanes(self, windows: Windows) -> np.ndarray:
         """Windows that advance the lanes: the complete ones less those dropped."""
         complete = windows.complete

@@ -111,11 +111,12 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         that is no number.
     """
     check_is_fitted(estimator)
-    recipe, learnt, arrays = estimator._recipe, estimator._parameters, Arrays()
+    fitted, arrays = estimator._fitted, Arrays()
+    recipe, learnt = fitted.recipe, fitted.parameters
     _put(arrays, "weights", learnt.weights)
     _put(arrays, "seeds", learnt.seeds)
     _put(arrays, "slots", learnt.slots)
-    _put(arrays, "initial_weights", estimator.initial_weights_)
+    _put(arrays, "initial_weights", fitted.initial.weights)
     lacking: dict[str, str] = {}
     header = {
         "class": type(estimator).__name__,
@@ -123,11 +124,11 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "parameters": _encoded(estimator.get_params(deep=False), lacking),
         "routing": _describe_routing(estimator),
         "network": _describe_network(recipe.network, lacking),
-        "target": _describe_target(estimator._target, lacking),
+        "target": _describe_target(fitted.target, lacking),
         "training": _describe_training(recipe, lacking),
-        "input": _describe_input(estimator),
-        "history": _put_history(arrays, estimator.history_),
-        "states": _put_states(arrays, estimator),
+        "input": _describe_input(fitted),
+        "history": _put_history(arrays, fitted.history),
+        "states": _put_states(arrays, fitted),
         "lacking": lacking,
     }
     return header, arrays
@@ -221,15 +222,14 @@ def _describe_training(recipe: Recipe, lacking: dict[str, str]) -> dict[str, Any
     return {**encoded, "asked_rate": asked_rate}
 
 
-def _describe_input(estimator) -> dict[str, Any]:
-    names = getattr(estimator, "feature_names_in_", None)
-    rows = estimator._training_rows
+def _describe_input(fitted) -> dict[str, Any]:
+    names, rows = fitted.input_shape.feature_names, fitted.training_rows
     return {
-        "n_dimensions": int(estimator._n_dimensions),
-        "n_features": int(estimator.n_features_in_),
+        "n_dimensions": int(fitted.input_shape.n_dimensions),
+        "n_features": int(fitted.input_shape.n_features),
         "feature_names": None if names is None else list(map(str, names)),
-        "n_windows": int(estimator.n_windows_),
-        "n_dropped_rows": int(estimator.n_dropped_rows_),
+        "n_windows": int(fitted.n_windows),
+        "n_dropped_rows": int(fitted.n_dropped),
         "training_rows": rows
         and {
             "shape": list(map(int, rows.shape)),
@@ -257,12 +257,11 @@ def _put_history(arrays: Arrays, history: Mapping[str, list]) -> list[str]:
     return list(map(str, history))
 
 
-def _put_states(arrays: Arrays, estimator) -> dict[str, Any]:
+def _put_states(arrays: Arrays, fitted) -> dict[str, Any]:
     """What is no array of each state by name; the rest goes into `arrays`."""
-    states = {"state": estimator.state_, "seeded": estimator._seeded_state}
-    waiting = estimator._waiting
-    if waiting is not None and waiting[1] is estimator.state_:
-        rows, _ = waiting
+    states = {"state": fitted.state, "seeded": fitted.seeded}
+    rows = fitted.waiting
+    if rows is not None:
         states["waiting"] = rows.before
         for name in ("X", "targets", "weights"):
             arrays[f"waiting/{name}"] = getattr(rows, name)

@@ -13,10 +13,12 @@ from sklearn import config_context
 from sklearn.base import is_classifier
 
 from sklstm._archive import PersistenceError, shortly
+from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import zero_state
-from sklstm._network.targets import ClassTarget
+from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows, Untrained
+from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
 from sklstm.persistence._checked import (
     Fields,
@@ -130,22 +132,18 @@ class _Rebuilding:
         )
         target = saved.target(is_classifier(estimator))
         recipe = saved.recipe(target)
-        fitted = {
-            "_recipe": recipe,
-            "_target": target,
-            "n_outputs_": recipe.n_outputs,
-            "sequence_length_": recipe.sequence_length,
-            "initial_weights_": list(recipe.weights),
-            "_parameters": saved.learnt(recipe),
-            "history_": self._history(),
+        fitted = Fitted(
+            recipe=recipe,
+            target=target,
+            initial=Parameters(recipe.weights),
+            parameters=saved.learnt(recipe),
+            history=self._history(),
             **self._states(recipe),
             **self._facts(recipe),
-        }
-        if isinstance(target, ClassTarget):
-            fitted["classes_"] = target.classes
+        )
         self._route(estimator)
         self.store.close()
-        vars(estimator).update(fitted)
+        estimator._fitted = fitted
         return estimator
 
     # --- parameters -----------------------------------------------------------------
@@ -185,12 +183,12 @@ class _Rebuilding:
         state = self._state("state", recipe, zero)
         waiting = None
         if "waiting" in self.fields.within("states").values:
-            waiting = (self._untrained(recipe, zero), state)
+            waiting = self._untrained(recipe, zero)
         return {
-            "state_": state,
-            "_seeded_state": self._state("seeded", recipe, zero),
-            "_zero_state": zero,
-            "_waiting": waiting,
+            "state": state,
+            "seeded": self._state("seeded", recipe, zero),
+            "zero": zero,
+            "waiting": waiting,
         }
 
     def _state(self, name: str, recipe: Recipe, zero: RecurrentState) -> RecurrentState:
@@ -233,19 +231,17 @@ class _Rebuilding:
 
     def _facts(self, recipe: Recipe) -> dict[str, Any]:
         """What the fit found about its rows."""
-        facts = {
-            "n_features_in_": self.n_features,
-            "_n_dimensions": 3 if self.is_3d else 2,
-            "n_windows_": self.input.take("n_windows", is_count),
-            "n_dropped_rows_": self.input.take("n_dropped_rows", is_count),
-            "_training_rows": self._training_rows(recipe),
-        }
         names = self.input.take("feature_names", or_none(is_list_of(is_str)))
-        if names is not None:
-            if len(names) != self.n_features:
-                raise damaged("the number of its feature names", len(names))
-            facts["feature_names_in_"] = np.array(names, dtype=object)
-        return facts
+        if names is not None and len(names) != self.n_features:
+            raise damaged("the number of its feature names", len(names))
+        n_steps = recipe.sequence_length if self.is_3d else None
+        names = None if names is None else tuple(names)
+        return {
+            "input_shape": InputShape(self.n_features, names, n_steps),
+            "n_windows": self.input.take("n_windows", is_count),
+            "n_dropped": self.input.take("n_dropped_rows", is_count),
+            "training_rows": self._training_rows(recipe),
+        }
 
     def _training_rows(self, recipe: Recipe) -> TrainingRows | None:
         if self.input.values.get("training_rows") is None:

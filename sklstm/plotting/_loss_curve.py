@@ -88,7 +88,7 @@ class LossCurveDisplay(Display):
         from sklstm.streaming import stream
 
         inner = stream(estimator).estimator
-        name = loss_name(inner._recipe.loss).replace("_", " ")
+        name = loss_name(inner._fitted.recipe.loss).replace("_", " ")
         display = cls(inner.history_, loss_name=name)
         return display.plot(ax, metrics=metrics, yscale=yscale, **line_kw)
 

@@ -1,0 +1,28 @@
+"""What X looked like in a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """What X looked like in `fit`, which later calls are compared with.
+
+    Parameters
+    ----------
+    n_features : int
+    feature_names : tuple of str or None
+        Names of the columns, where X was a frame.
+    n_steps : int or None
+        Steps of ready-made windows; None for rows.
+    """
+
+    n_features: int
+    feature_names: tuple[str, ...] | None = None
+    n_steps: int | None = None
+
+    @property
+    def n_dimensions(self) -> int:
+        """2 for rows, 3 for ready-made windows."""
+        return 2 if self.n_steps is None else 3
