@@ -1,28 +1,70 @@
-"""Test settings: Hypothesis profiles and the ``slow`` mark; no fixtures, no models.
+"""Settings of all tests: Hypothesis profiles, shared fits, figures that are closed.
 
-``ci`` (the default) repeats exactly: its examples are derived from the test itself.
-``HYPOTHESIS_PROFILE=long python -m pytest`` explores further, with new examples
-each time.
+Two Hypothesis profiles. ``ci`` is the default of the ordinary run: few examples, which
+are derived from the test itself, so that a run repeats exactly. ``thorough`` draws many
+new ones each time; ``HYPOTHESIS_PROFILE=thorough`` or the option
+``--hypothesis-profile=thorough`` chooses it, and ``-m property`` runs the tests that
+draw examples, and no others.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Assertions in the modules that tests share explain themselves as those in tests do.
+pytest.register_assert_rewrite(
+    *(
+        path.stem
+        for path in Path(__file__).parent.glob("*.py")
+        if not path.stem.startswith(("test_", "conftest"))
+    )
+)
 
 # The first example of a kind compiles its program, which takes a second or two and
 # says nothing about the law under test: neither a deadline nor `too_slow` applies.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile(
-    "ci", derandomize=True, max_examples=15, stateful_step_count=30, **_COMMON
+    "ci", derandomize=True, max_examples=10, stateful_step_count=30, **_COMMON
 )
-settings.register_profile("long", max_examples=400, stateful_step_count=50, **_COMMON)
+settings.register_profile(
+    "thorough", max_examples=100, stateful_step_count=50, **_COMMON
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the one mark these tests use; marked tests run by default."""
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
+@pytest.fixture(scope="session")
+def on_rows():
+    """A regressor fitted on rows of two features; tests leave it as it is."""
+    from bad_input_cases import X, regressor, y
+
+    return regressor().fit(X, y)
+
+
+@pytest.fixture(scope="session")
+def on_windows():
+    """A regressor fitted on ready-made windows of three steps; left as it is."""
+    from bad_input_cases import WINDOWS, regressor, y
+
+    return regressor().fit(WINDOWS, y[:6])
+
+
+@pytest.fixture(scope="session")
+def on_labels():
+    """A classifier fitted on rows with the labels 'down' and 'up'; left as it is."""
+    from bad_input_cases import LABELS, X, classifier
+
+    return classifier().fit(X, LABELS)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close the figures of each test that has drawn any."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

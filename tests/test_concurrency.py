@@ -40,7 +40,7 @@ from sklearn.model_selection import TimeSeriesSplit, cross_validate
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from sklstm import StatefulLSTMRegressor
-from sklstm._compiled.forward_program import POOL
+from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import seeded
 
 PATIENCE = 180  # seconds; the slowest wait here takes a tenth of it

@@ -24,7 +24,7 @@ from helpers import (
 )
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
-from sklstm._compiled.forward_program import POOL
+from sklstm._compiled.program_pool import POOL
 from sklstm._network import one_batch as graphs
 from sklstm._network.architecture import StackedLSTM
 

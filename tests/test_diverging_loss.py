@@ -1,0 +1,54 @@
+"""A loss that is no longer a number ends the training with advice."""
+
+from __future__ import annotations
+
+import numpy as np
+from bad_input_cases import N, X, assert_refused, regressor, y
+
+ADVICE = "Scale X and y .*lower optimizer__learning_rate.* optimizer__clipnorm"
+TOO_FAST = {"optimizer": "sgd", "optimizer__learning_rate": 1e38}
+
+
+def test_huge_learning_rate():
+    """The first update throws the weights away, so the first epoch notices."""
+    estimator = regressor(epochs=4, **TOO_FAST)
+    text = f"The loss became (nan|inf) in epoch 1 of 4.* {ADVICE}"
+    assert_refused(estimator, lambda: estimator.fit(X, y), text)
+
+
+def test_huge_targets():
+    """The square of 1e30 is beyond float32."""
+    estimator = regressor(epochs=4)
+    text = f"The loss became (nan|inf) in epoch 1 of 4.* {ADVICE}"
+    assert_refused(estimator, lambda: estimator.fit(X, y * 1e30), text)
+
+
+def test_the_epoch_at_which_it_went_wrong():
+    """One update an epoch: the first is made on a good loss, the second is not."""
+    estimator = regressor(epochs=4, batch_size=N, **TOO_FAST)
+    text = "The loss became (nan|inf) in epoch 2 of 4"
+    assert_refused(estimator, lambda: estimator.fit(X, y), text)
+
+
+def test_weights_thrown_away_by_the_last_update():
+    """The only loss is still a number, but what the update leaves is not."""
+    estimator = regressor(batch_size=N, **TOO_FAST)
+    assert_refused(estimator, lambda: estimator.fit(X, y * 1e10), "epoch 1 of 1")
+
+
+def test_a_fitted_estimator_survives_a_bad_fit():
+    """It predicts as before, and a better fit works."""
+    estimator = regressor(batch_size=N).fit(X, y)
+    before = estimator.predict(X[:5]), estimator.step(X[:5])
+    state = estimator.state_
+    estimator.set_params(epochs=3, **TOO_FAST)
+    assert_refused(estimator, lambda: estimator.fit(X, y), "loss became")
+    np.testing.assert_array_equal(estimator.reseed_states().predict(X[:5]), before[0])
+    estimator.set_states(state).set_params(optimizer__learning_rate=0.01)
+    assert np.isfinite(estimator.fit(X, y).predict(X)).all()
+
+
+def test_a_fitted_estimator_survives_a_bad_partial_fit(on_rows):
+    text = "loss became (nan|inf)"
+    assert_refused(on_rows, lambda: on_rows.partial_fit(X, y * 1e30), text)
+    assert np.isfinite(on_rows.predict(X)).all()

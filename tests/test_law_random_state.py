@@ -1,0 +1,143 @@
+"""Law 6: the same `random_state` gives the same bits, and nothing else is drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import (
+    ROUNDING,
+    TRAINING,
+    assert_close,
+    assert_identical_weights,
+    assert_same_weights,
+    make_rows,
+    outputs_of,
+    weight_change,
+)
+from law_cases import (
+    POOL,
+    Spec,
+    in_pool,
+    make_estimator,
+    make_target,
+    naive_of,
+    trained,
+)
+
+DROPOUT = [POOL[2], replace(POOL[7], units=(3, 2)), POOL[10]]
+
+
+def dropout_digests() -> list[str]:
+    """Fit networks with dropout and shuffling; return digests of their weights."""
+    digests = []
+    for spec in DROPOUT:
+        X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+        y = make_target(spec, spec.n_rows, TRAINING)
+        estimator = make_estimator(
+            spec, dropout=0.4, shuffle=not spec.stateful, epochs=3, random_state=5
+        ).fit(X, y)
+        weights = b"".join(w.tobytes() for w in estimator.get_weights())
+        answers = np.asarray(estimator.predict(X[:5] + 1.0)).tobytes()
+        digests.append(hashlib.sha256(weights + answers).hexdigest())
+    return digests
+
+
+@pytest.mark.slow
+def test_the_same_random_state_gives_the_same_bits_in_another_process():
+    """Dropout, shuffling and initial weights all follow ``random_state``."""
+    first = dropout_digests()
+    np.random.seed(1234)  # noqa: NPY002 - a global seed has no say in it
+    random.seed(1234)
+    assert dropout_digests() == first
+    script = (
+        "import json, test_law_random_state as tests\n"
+        "print(json.dumps(tests.dropout_digests()))"
+    )
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.pathsep.join([here, os.path.dirname(here), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == first
+
+
+@pytest.mark.parametrize("spec", DROPOUT, ids=str)
+def test_another_random_state_gives_other_weights(spec):
+    """Initial weights and, from equal weights, dropout masks depend on the seed."""
+    X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+    y = make_target(spec, spec.n_rows, TRAINING)
+    one, two = (
+        make_estimator(spec, dropout=0.4, random_state=r).fit(X, y) for r in (1, 2)
+    )
+    assert weight_change(one.initial_weights_, two.initial_weights_) > 1e-3
+    assert weight_change(one.get_weights(), two.get_weights()) > 1e-3
+
+
+@pytest.mark.parametrize("spec", DROPOUT[1:2], ids=str)
+def test_dropout_acts_in_training_only(spec):
+    """It changes what is learnt; predictions draw nothing."""
+    X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+    y = make_target(spec, spec.n_rows, TRAINING)
+    dry, wet = (make_estimator(spec, dropout=p).fit(X, y) for p in (0.0, 0.4))
+    assert_identical_weights(dry.initial_weights_, wet.initial_weights_)
+    assert weight_change(dry.get_weights(), wet.get_weights()) > 1e-4
+    rows = make_rows(12, spec.n_features, seed=2)
+    naive = naive_of(spec, wet, X)
+    assert_close(outputs_of(wet, rows), naive.predict(rows), **ROUNDING)
+
+
+def test_shuffling_is_of_windows_and_only_where_nothing_is_carried():
+    """In one batch of all windows order is nothing; in three batches it is not."""
+    spec = Spec(12, 2, 1, stateful=False)
+    X = make_rows(13, 1, TRAINING)  # 12 windows
+    y = make_target(spec, 13, TRAINING)
+    together, apart = (
+        [
+            make_estimator(spec, batch_size=b, shuffle=s, epochs=2).fit(X, y)
+            for s in (False, True)
+        ]
+        for b in (12, 4)
+    )
+    # Rounding of a sum in another order, through two steps of Adam.
+    assert_same_weights(
+        together[1].get_weights(), together[0].get_weights(), rtol=1e-4, atol=1e-5
+    )
+    assert weight_change(apart[0].get_weights(), apart[1].get_weights()) > 1e-3
+    carried = [
+        make_estimator(POOL[5], shuffle=s).fit(*trained(POOL[5])[1:]).get_weights()
+        for s in (False, True)
+    ]
+    assert_identical_weights(*carried)
+
+
+def global_random_states() -> tuple[Any, Any]:
+    """Return the states of NumPy's and Python's global generators."""
+    return np.random.get_state(legacy=False), random.getstate()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+@in_pool
+def test_global_random_states_are_untouched(spec, random_state):
+    """Nothing is drawn from NumPy's or Python's own generators."""
+    _, X, y = trained(spec)
+    before = global_random_states()
+    estimator = make_estimator(spec, shuffle=True, random_state=random_state)
+    estimator.fit(X, y).predict(X[1:])
+    after = global_random_states()
+    np.testing.assert_equal(after[0], before[0])
+    assert after[1] == before[1]

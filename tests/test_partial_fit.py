@@ -1,0 +1,157 @@
+"""`partial_fit`: one pass over the rows that follow those seen."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers import (
+    assert_close,
+    assert_identical_weights,
+    assert_same_state,
+    weight_change,
+)
+from sklearn.base import clone
+from training_cases import (
+    FAST,
+    HALVING,
+    LABELS,
+    B,
+    K,
+    N,
+    StopAt,
+    X,
+    classifier,
+    fit,
+    lambda_model,
+    regressor,
+    y,
+)
+
+FALLING = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.9)
+
+
+# --------------------------------------------------------------------------------------
+# Callbacks: what they are called with
+# --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "n_batches"),
+    [
+        (("on_train_begin",), 0),
+        (("on_epoch_begin",), 1),
+        (("on_train_batch_end", 2), 3),
+    ],
+    ids=lambda argument: argument[0] if isinstance(argument, tuple) else "",
+)
+def test_a_partial_fit_that_is_stopped_goes_on_in_the_next_one(stop, n_batches):
+    """State and position tell of the batches done; the other rows wait."""
+    whole = regressor().partial_fit(X[:N], y[:N])
+    parts = regressor(callbacks=[StopAt(*stop)]).partial_fit(X[:N], y[:N])
+    assert parts.n_windows_ == n_batches * B
+    assert parts.state_.position == whole.state_.position == K * B
+    if n_batches:
+        n = N - (K - n_batches) * B
+        part = regressor().partial_fit(X[:n], y[:n])
+        assert_identical_weights(parts.get_weights(), part.get_weights())
+        assert parts.history_ == part.history_
+        assert_same_state(parts.state_, part.observe(X[n:N]).state_)
+    parts.set_params(callbacks=None)
+    for estimator in (parts, whole):
+        estimator.partial_fit(X[N:], y[N:])
+    assert_identical_weights(parts.get_weights(), whole.get_weights())
+    assert parts.n_windows_ == whole.n_windows_
+    assert_same_state(parts.state_, whole.state_)
+
+
+# --------------------------------------------------------------------------------------
+# Going on: warm starts and partial fits
+# --------------------------------------------------------------------------------------
+
+
+def test_partial_fit_on_a_whole_series_is_one_epoch():
+    once = regressor(**FAST).partial_fit(X[:N], y[:N])
+    fitted = fit(regressor(epochs=1, **FAST))
+    assert_identical_weights(once.get_weights(), fitted.get_weights())
+    assert once.history_ == fitted.history_
+    assert once.n_windows_ == B * K
+
+
+def test_a_first_partial_fit_trains_at_its_own_learning_rate():
+    """Estimators share a compiled pass whatever their rates are."""
+    options = {"units": 4, "optimizer": "sgd", "epochs": 1}
+    fit(regressor(**options, optimizer__learning_rate=1.0))  # the first to compile it
+    slow = regressor(**options, optimizer__learning_rate=0.01)
+    fitted = fit(clone(slow))
+    slow.partial_fit(X[:N], y[:N])
+    assert_identical_weights(slow.get_weights(), fitted.get_weights())
+
+
+def test_partial_fit_goes_on_from_fit():
+    """The rows after those of the fit: state, weights and history carry over."""
+    estimator = fit(regressor(**FAST))
+    before = estimator.get_weights()
+    estimator.partial_fit(X[N : N + 6], y[N : N + 6])
+    assert estimator.state_.position == B * K + 6
+    assert len(estimator.history_["loss"]) == 4
+    assert weight_change(before, estimator.get_weights()) > 1e-4
+    np.testing.assert_array_equal(
+        estimator.state_.context, np.float32(X[N + 5 : N + 6])
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "text"),
+    [
+        ({}, {"optimizer": "sgd"}, "Adam, but .* ask for SGD"),
+        ({}, {"optimizer__clipnorm": 1.0}, "Adam, but .* Adam with another clipnorm"),
+        (
+            {"optimizer": keras.optimizers.SGD(HALVING)},
+            {"optimizer": keras.optimizers.SGD(0.1)},
+            "SGD, but .* ask for SGD with another learning_rate",
+        ),
+        (
+            {"optimizer": keras.optimizers.SGD(HALVING)},
+            {"optimizer": keras.optimizers.SGD(FALLING)},
+            "SGD, but .* ask for SGD with another learning_rate",
+        ),
+    ],
+    ids=["class", "setting", "schedule to number", "schedule to schedule"],
+)
+def test_partial_fit_with_another_optimizer_is_refused(first, then, text):
+    """It would go on with the old one; the error says what to do, and that mends it."""
+    estimator = fit(regressor(epochs=1, **first))
+    before = estimator.get_weights()
+    estimator.set_params(**then)
+    with pytest.raises(ValueError, match=f"{text}.*fit with warm_start=True"):
+        estimator.partial_fit(X[N:], y[N:])
+    assert_identical_weights(estimator.get_weights(), before)
+    fit(estimator.set_params(warm_start=True)).partial_fit(X[N:], y[N:])
+    assert weight_change(estimator.get_weights(), before) > 1e-4
+
+
+def test_partial_fit_of_a_compiled_model_goes_on_with_its_own_optimizer():
+    """The estimator's `optimizer` was never asked, and is not now."""
+
+    def compiled(meta):
+        model = lambda_model(meta)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        return model
+
+    estimator = fit(regressor(model=compiled, epochs=1))
+    again = fit(regressor(model=compiled, epochs=1))
+    estimator.partial_fit(X[N:], y[N:])
+    again.set_params(optimizer="rmsprop").partial_fit(X[N:], y[N:])
+    assert_identical_weights(estimator.get_weights(), again.get_weights())
+
+
+def test_partial_fit_of_a_classifier_with_classes_to_come():
+    """A class not seen yet has its column."""
+    estimator = classifier()
+    estimator.partial_fit(X[:N], np.where(LABELS == "mid", "low", LABELS)[:N], LABELS)
+    assert estimator.classes_.tolist() == ["high", "low", "mid"]
+    estimator.partial_fit(X[N:], LABELS[N:])
+    proba = estimator.predict_proba(X[:5])
+    assert proba.shape == (5, 3)
+    assert_close(proba.sum(axis=1), np.ones(5))

@@ -1,0 +1,148 @@
+"""`load` is given again what a file of plain data cannot hold.
+
+Functions, classes and objects of the user's own are no data: `save` leaves them out,
+and `load` asks for them by name.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from persistence_cases import (
+    SMALL,
+    N,
+    X,
+    assert_same,
+    assert_same_future,
+    fitted,
+    gru,
+    layers,
+    round_trip,
+    shifted_error,
+    small,
+    y,
+)
+
+from sklstm import StatefulLSTMRegressor
+from sklstm.persistence import PersistenceError
+
+
+class Halved(keras.optimizers.SGD):
+    """An optimizer of the user's own."""
+
+
+@keras.saving.register_keras_serializable()
+class RegisteredLoss(keras.losses.Loss):
+    """A loss that Keras could load by its registered name."""
+
+    def call(self, y_true, y_pred):
+        return shifted_error(y_true, y_pred)
+
+
+def test_what_is_lacking_is_named(tmp_path):
+    original, *_ = fitted("model: gru")
+    original.save(tmp_path / "file")
+    message = (
+        r"file' holds data only, and so lacks model \(function .*gru\)\."
+        r" Pass it again: StatefulLSTMRegressor\.load\(path, model=\.\.\.\)\."
+    )
+    with pytest.raises(PersistenceError, match=message):
+        StatefulLSTMRegressor.load(tmp_path / "file")
+
+
+def test_what_is_not_lacking_is_refused(tmp_path):
+    original, *_ = fitted("model: gru")
+    original.save(tmp_path / "file")
+    with pytest.raises(
+        TypeError, match=r"argument 'modle'. Besides the path .*: model"
+    ):
+        StatefulLSTMRegressor.load(tmp_path / "file", modle=gru)
+    small().save(tmp_path / "file")
+    with pytest.raises(TypeError, match=r"argument 'loss'.*lacks: nothing"):
+        StatefulLSTMRegressor.load(tmp_path / "file", loss="mse")
+
+
+LACKING: dict[str, dict[str, Any]] = {
+    "function as loss": {"loss": shifted_error},
+    "registered loss": {"loss": RegisteredLoss()},
+    "own optimizer": {"optimizer": Halved(0.1)},
+    "class as optimizer": {"optimizer": keras.optimizers.SGD},
+    "own metric": {"metrics": ["mae", shifted_error]},
+    "class as metric": {"metrics": [keras.metrics.MeanAbsoluteError]},
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_what_is_no_data_is_given_again(what, tmp_path):
+    parameters = LACKING[what]
+    (name,) = parameters
+    original = StatefulLSTMRegressor(1, **SMALL, **parameters).fit(X[:N], y[:N])
+    original.save(tmp_path / "file")
+    with pytest.raises(PersistenceError, match=rf"load\(path, {name}=\.\.\.\)"):
+        StatefulLSTMRegressor.load(tmp_path / "file")
+    loaded = StatefulLSTMRegressor.load(tmp_path / "file", **parameters)
+    assert_same(loaded, original, X, y)
+    assert_same_future(loaded, original, X, y)
+
+
+def test_keywords_that_are_no_data(tmp_path):
+    note = object()
+    original = StatefulLSTMRegressor(model=partial(gru), model__note=note, **SMALL)
+    original.fit(X[:N], y[:N]).save(tmp_path / "file")
+    with pytest.raises(PersistenceError, match=r"model=\.\.\., model__note=\.\.\."):
+        StatefulLSTMRegressor.load(tmp_path / "file")
+    again = {"model": gru, "model__note": note}
+    loaded = StatefulLSTMRegressor.load(tmp_path / "file", **again)
+    np.testing.assert_array_equal(loaded.predict(X), original.predict(X))
+
+
+@pytest.mark.parametrize("name", ["callbacks", "random_state"])
+def test_what_predictions_do_not_need(name, tmp_path):
+    value = {
+        "callbacks": [keras.callbacks.EarlyStopping("loss")],
+        "random_state": np.random.RandomState(0),
+    }[name]
+    original = small().set_params(**{name: value})
+    original.save(tmp_path / "file")
+    with pytest.warns(UserWarning, match=rf"{name}=None.*load\(path, {name}=") as seen:
+        loaded = StatefulLSTMRegressor.load(tmp_path / "file")
+    assert seen[0].filename == __file__
+    assert getattr(loaded, name) is None
+    np.testing.assert_array_equal(loaded.predict(X[:, :1]), original.predict(X[:, :1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = StatefulLSTMRegressor.load(tmp_path / "file", **{name: value})
+    assert getattr(loaded, name) is value
+
+
+def test_another_model_function_is_refused(tmp_path):
+    original, *_ = fitted("model: gru")
+    with pytest.raises(
+        PersistenceError, match=r"array 0 has shape .2, 15., in the file"
+    ):
+        round_trip(original, tmp_path, model=partial(_wider))
+    with pytest.raises(PersistenceError, match="it has 2 weight arrays, the file 5"):
+        round_trip(original, tmp_path, model=_shallow)
+    with pytest.raises(PersistenceError, match=r"model= does not.*ZeroDivisionError"):
+        round_trip(original, tmp_path, model=lambda meta, units: 1 / 0)
+    with pytest.raises(PersistenceError, match="model must be None or a function"):
+        round_trip(original, tmp_path, model=keras.Sequential([layers.Dense(1)]))
+
+
+def _wider(meta, units):
+    return gru(meta, units + 2)
+
+
+def _shallow(meta, units):
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=shape),
+            layers.SimpleRNN(2, stateful=True, use_bias=False),
+        ]
+    )

@@ -1,0 +1,117 @@
+"""Searches over parameters equal a loop over the splits."""
+
+from __future__ import annotations
+
+import pytest
+from composition_cases import SPLITS, X, assert_searched, by_hand, regressor, y
+from helpers import (
+    assert_close,
+    weight_change,
+)
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+GRID = {"stateful": [True, False], "optimizer__learning_rate": [0.02, 0.2]}
+
+
+def test_grid_search_is_a_loop_over_the_splits():
+    """Train scores too: the rows of a fit are replayed from where they began."""
+    search = GridSearchCV(regressor(), GRID, cv=SPLITS, return_train_score=True)
+    search.fit(X, y)
+    assert "mean_train_score" in search.cv_results_
+    assert_searched(search, regressor())
+
+
+@pytest.mark.slow
+def test_grid_search_in_two_processes():
+    """Scores and predictions are those that this process arrives at by hand."""
+    grid = {"optimizer__learning_rate": GRID["optimizer__learning_rate"]}
+    search = GridSearchCV(
+        regressor(), grid, cv=SPLITS, return_train_score=True, n_jobs=2
+    ).fit(X, y)
+    assert "mean_train_score" in search.cv_results_
+    assert_searched(search, regressor())
+
+
+def test_randomized_search():
+    distributions = {
+        "optimizer__learning_rate": [0.001, 0.01, 0.1],
+        "epochs": [1, 2, 3],
+    }
+    search = RandomizedSearchCV(
+        regressor(), distributions, n_iter=3, cv=SPLITS, random_state=0
+    ).fit(X, y)
+    assert len(search.cv_results_["params"]) == 3
+    assert_searched(search, regressor())
+
+
+def test_halving_search_over_epochs():
+    """Epochs are the resource: taking rows at random would tear the series apart."""
+    rates = [0.001, 0.01, 0.05, 0.1]
+    search = HalvingGridSearchCV(
+        regressor(),
+        {"optimizer__learning_rate": rates},
+        resource="epochs",
+        min_resources=1,
+        max_resources=4,
+        factor=2,
+        cv=SPLITS,
+        random_state=0,
+    ).fit(X, y)
+    assert search.n_resources_ == [1, 2, 4]
+    assert search.n_candidates_ == [4, 2, 1]
+    results = search.cv_results_
+    for parameters, n_epochs, mean in zip(
+        results["params"], results["n_resources"], results["mean_test_score"]
+    ):
+        assert parameters["epochs"] == n_epochs
+        expected = by_hand(regressor(**parameters))["test"]
+        assert_close(mean, expected.mean())
+    assert search.best_params_ == results["params"][-1]
+
+
+def test_nested_parameters_are_searched():
+    """Through a pipeline, and the target's transformer around it."""
+    pipeline = Pipeline([("scale", StandardScaler()), ("lstm", regressor())])
+    wrapped = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
+    grid = {"regressor__lstm__optimizer__learning_rate": [0.01, 0.1]}
+    search = GridSearchCV(wrapped, grid, cv=SPLITS).fit(X, y)
+    assert_searched(search, wrapped)
+    low, high = (
+        clone(wrapped).set_params(regressor__lstm__optimizer__learning_rate=rate)
+        for rate in (0.01, 0.1)
+    )
+    weights = [e.fit(X, y).regressor_[-1].get_weights() for e in (low, high)]
+    assert weight_change(*weights) > 1e-3
+
+
+def test_search_over_routed_parameters_compiles_once():
+    """A loss in Python is called only while a program is traced."""
+    import keras
+
+    n_calls = []
+
+    def loss(y_true, y_pred):
+        n_calls.append(1)
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+    grid = {"optimizer__learning_rate": [0.001, 0.01, 0.1], "random_state": [0, 1]}
+    estimator = regressor(loss=loss).fit(X, y)
+    n = len(n_calls)
+    assert n > 0
+    GridSearchCV(estimator, grid, cv=SPLITS).fit(X, y)
+    assert len(n_calls) == n
+
+
+def test_a_search_over_a_name_that_does_not_exist():
+    search = GridSearchCV(regressor(), {"unit": [2, 3]}, cv=SPLITS)
+    with pytest.raises((TypeError, ValueError), match="unit"):
+        search.fit(X, y)

@@ -1,0 +1,106 @@
+"""`validation_split`: the last rows are held out, and only evaluated."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers import (
+    assert_close,
+    assert_identical_weights,
+    assert_same_state,
+    windows_by_hand,
+)
+from training_cases import FAST, FROZEN, B, K, N, Recorder, T, X, fit, regressor, y
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_held_out_rows_are_not_trained_on(stateful):
+    """Losses and weights are those of a fit on the first rows alone."""
+    options = {"stateful": stateful, **FAST}
+    n = N + 2  # two windows too many for whole batches
+    split = fit(regressor(validation_split=10 / (n + 10), **options), n + 10)
+    first = fit(regressor(**options), n)
+    assert_identical_weights(split.get_weights(), first.get_weights())
+    assert split.history_["loss"] == first.history_["loss"]
+    assert split.n_windows_ == first.n_windows_
+    assert split.n_dropped_rows_ == first.n_dropped_rows_ == (2 if stateful else 0)
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_validation_loss_of_frozen_weights(stateful):
+    """What the state after the training rows predicts for the rows after them."""
+    options = {"stateful": stateful, "metrics": ["mae"], **FROZEN}
+    split = fit(regressor(validation_split=10 / (N + 10), **options), N + 10)
+    first = fit(regressor(**options))
+    errors = first.predict(X[N : N + 10]) - y[N : N + 10]
+    assert_close(split.history_["val_loss"], [np.mean(errors**2)] * 3)
+    assert_close(split.history_["val_mae"], [np.mean(np.abs(errors))] * 3)
+
+
+def test_callbacks_are_told_of_validation():
+    """After the last batch, with logs as Keras names them there."""
+    events = []
+
+    class Told(Recorder):
+        def on_test_begin(self, logs=None):
+            events.append(("test begins", logs))
+
+        def on_test_end(self, logs=None):
+            events.append(("test ends", logs))
+
+        def on_epoch_end(self, epoch, logs=None):
+            events.append(("epoch ends", logs))
+
+    told = Told()
+    fit(regressor(callbacks=[told], metrics=["mae"], validation_split=0.2, epochs=1))
+    (begins, _), (ends, logs), (last, epoch_logs) = events
+    assert [begins, ends, last] == ["test begins", "test ends", "epoch ends"]
+    assert set(logs) == {"loss", "mae"}
+    for name, value in logs.items():
+        assert epoch_logs[f"val_{name}"] == value
+
+
+def test_validation_of_weights_that_a_callback_swaps_in():
+    """Averages, which are the weights after one epoch: so the losses are one too."""
+    estimator = regressor(
+        stateful=False,
+        optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9),
+        callbacks=[keras.callbacks.SwapEMAWeights()],
+        validation_split=10 / (N + 10),
+        epochs=1,
+    )
+    fit(estimator, N + 10)
+    errors = estimator.predict(X[: N + 10])[N:] - y[N : N + 10]
+    assert_close(estimator.history_["val_loss"], [np.mean(errors**2)])
+    alone = fit(estimator.set_params(callbacks=None), N + 10)
+    raw = alone.history_["val_loss"][0]
+    assert abs(raw - np.mean(errors**2)) > 1e-3
+
+
+def test_validation_loss_counts_sample_weights():
+    """As Keras has it: the sum of weighted losses over the number of rows."""
+    weights = np.random.default_rng(0).uniform(0.5, 2, N + 10)
+    split = regressor(validation_split=10 / (N + 10), **FROZEN)
+    fit(split, N + 10, sample_weight=weights)
+    first = fit(regressor(**FROZEN))
+    errors = first.predict(X[N : N + 10]) - y[N : N + 10]
+    assert_close(split.history_["val_loss"][0], np.mean(weights[N:] * errors**2))
+
+
+def test_validation_of_ready_made_windows():
+    windows = windows_by_hand(X, T)[: 4 * B + 5]
+    target = y[T - 1 :][: len(windows)]
+    split = regressor(validation_split=5 / len(windows), **FROZEN).fit(windows, target)
+    first = regressor(**FROZEN).fit(windows[:-5], target[:-5])
+    errors = first.predict(windows[-5:]) - target[-5:]
+    assert_close(split.history_["val_loss"], [np.mean(errors**2)] * 3)
+
+
+def test_the_state_after_a_fit_with_held_out_rows():
+    """It is right for the row after the last one given, held out or not."""
+    estimator = fit(regressor(validation_split=10 / (N + 10)), N + 10)
+    state = estimator.state_
+    assert state.position == B * K + 10
+    estimator.reset_states().observe(X[: N + 10])
+    assert_same_state(state, estimator.state_, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,85 @@
+"""`warm_start=True`: a second `fit` goes on, or is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import (
+    assert_identical_weights,
+    weight_change,
+)
+from training_cases import FAST, B, X, fit, lambda_model, regressor
+
+
+def test_warm_start_continues_weights_optimizer_and_history():
+    """Two epochs and three are the five they add up to, momenta included."""
+    whole = fit(regressor(epochs=5))
+    parts = fit(regressor(epochs=2, warm_start=True))
+    assert_identical_weights(parts.initial_weights_, whole.initial_weights_)
+    after_two = parts.get_weights()
+    fit(parts.set_params(epochs=3))
+    assert_identical_weights(parts.get_weights(), whole.get_weights())
+    assert parts.history_["loss"] == whole.history_["loss"]
+    assert_identical_weights(parts.initial_weights_, after_two)
+
+
+def test_warm_start_at_another_learning_rate():
+    """A parameter set between two fits is not passed over."""
+    estimator = fit(regressor(warm_start=True, **FAST))
+    before = estimator.get_weights()
+    fit(estimator.set_params(optimizer__learning_rate=0.0))
+    assert_identical_weights(estimator.get_weights(), before)
+
+
+def test_warm_start_with_another_optimizer():
+    """The weights go on; what the old optimizer noted is of no use to the new one."""
+    estimator = fit(regressor(warm_start=True))
+    before = estimator.get_weights()
+    estimator.set_params(optimizer="sgd", optimizer__learning_rate=0.1)
+    fit(estimator)
+    assert_identical_weights(estimator.initial_weights_, before)
+    assert weight_change(before, estimator.get_weights()) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("adam", "adadelta"), ("rmsprop", "adagrad")],
+)
+def test_warm_start_with_an_optimizer_of_slots_of_the_same_shapes(first, second):
+    """What the first noted while its weights stood still, the second never sees."""
+    still = {"optimizer": first, "optimizer__learning_rate": 0.0, "epochs": 1}
+    estimator = fit(regressor(warm_start=True, **still))
+    learning = {"optimizer": second, "optimizer__learning_rate": 0.1}
+    fit(estimator.set_params(**learning))
+    afresh = fit(regressor(epochs=1, **learning))
+    assert_identical_weights(estimator.get_weights(), afresh.get_weights())
+
+
+def test_warm_start_of_a_model_with_a_function_of_its_own():
+    """Networks are told apart by their shapes, not by the programs they share."""
+    whole = fit(regressor(model=lambda_model, epochs=3))
+    parts = fit(regressor(model=lambda_model, epochs=1, warm_start=True))
+    fit(parts.set_params(epochs=2))
+    assert_identical_weights(parts.get_weights(), whole.get_weights())
+    assert parts.history_["loss"] == whole.history_["loss"]
+
+
+def test_warm_start_with_dropout_set_since():
+    """Its seed generators are new; the weights go on."""
+    estimator = fit(regressor(warm_start=True, epochs=1))
+    before = estimator.get_weights()
+    fit(estimator.set_params(dropout=0.5))
+    assert_identical_weights(estimator.initial_weights_, before)
+    assert weight_change(before, estimator.get_weights()) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "change", [{"units": 3}, {"batch_size": B + 1}, {"stateful": False}], ids=str
+)
+def test_warm_start_of_another_network_is_refused(change):
+    estimator = fit(regressor(warm_start=True, epochs=1))
+    before = estimator.predict(X)
+    text = "warm_start=True continues .* network's shape or batch size has changed"
+    with pytest.raises(ValueError, match=text):
+        fit(estimator.set_params(**change))
+    np.testing.assert_array_equal(estimator.predict(X), before)
