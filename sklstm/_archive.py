@@ -1,12 +1,16 @@
-"""One file of JSON and arrays: written whole or not at all, read with suspicion.
+"""One file with a JSON header and arrays, in the layout of safetensors.
 
-Owns the file and nothing of what it means: `write` takes a header and named arrays,
-`read` gives them back or raises `PersistenceError`. The layout is safetensors: eight
-bytes that give the length of a JSON header, the header, then the arrays' bytes. The
-caller's header lies in its metadata, beside a checksum over all that the file says.
+This module owns the file, and not the meaning of its content: `write` takes a header
+and named arrays, `read` returns them or raises `PersistenceError`. A file is written
+completely or not at all. When it is read, everything in it is checked before it is
+used, since anyone may have made the file.
 
-Files are read by the code below and not by the safetensors library, which lets a name
-that comes twice pass, and allocates before anyone could look at the sizes (0.8.0).
+The layout is eight bytes that give the length of a JSON header, the header, and then
+the bytes of the arrays. The JSON header describes each array, and in its metadata holds
+the caller's header, with a checksum over that and all arrays.
+
+`read` does not use the safetensors library (0.8.0), which accepts a name that occurs
+twice and allocates memory before its caller can check the sizes.
 """
 
 from __future__ import annotations
@@ -30,8 +34,8 @@ import safetensors.numpy
 
 FORMAT = 1
 KEY = "sklstm"
-LARGEST_HEADER = 4 * 2**20  # bytes; parsed, JSON takes up to some 30 times its length
-_LARGEST_EMPTY = 2**31  # of the sides of an array without values, multiplied
+LARGEST_HEADER = 4 * 2**20  # bytes; parsed JSON takes up to 30 times its length
+_LARGEST_EMPTY = 2**31  # the product of the sides above 0, if another side is 0
 _MOST_SIDES = 8
 _DTYPES: dict[str, np.dtype] = {
     "F16": np.dtype("<f2"),
@@ -58,7 +62,7 @@ class PersistenceError(ValueError):
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a file's header says of one array."""
+    """One array as the file's header describes it; its bytes are begin … end - 1."""
 
     name: str
     dtype: np.dtype
@@ -71,10 +75,10 @@ class _Entry:
 
 
 def write(path, header: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a header and arrays to one file, or leave the file that was there alone.
+    """Write a header and arrays to one file, or leave an existing file unchanged.
 
-    The file is written beside its place and moved into it when it is complete and on
-    the disk, so that neither a crash nor a full disk leaves half a file.
+    The content goes to a temporary file in the same folder, which replaces `path` once
+    it is complete and on the disk. Neither a crash nor a full disk leaves half a file.
 
     Parameters
     ----------
@@ -82,15 +86,15 @@ def write(path, header: Any, arrays: Mapping[str, np.ndarray]) -> None:
     header : object
         JSON values: dicts with str keys, lists, str, finite numbers, bool and None.
     arrays : mapping of str to ndarray
-        Of real numbers.
+        Integers of up to 64 bits, or floats of 16 to 64 bits.
 
     Raises
     ------
     PersistenceError
-        For arrays of other dtypes, a header of more than 4 MiB, and a `path` that is
-        there but no regular file.
+        If an array has another dtype, if the file's header would take more than 4 MiB,
+        or if `path` exists and is not a regular file.
     OSError
-        If the file cannot be written; what was there before is still there.
+        If the file cannot be written; a file that existed before is unchanged.
     """
     arrays = {name: _storable(name, array) for name, array in arrays.items()}
     signed = {"format": FORMAT, "content": header}
@@ -101,14 +105,14 @@ def write(path, header: Any, arrays: Mapping[str, np.ndarray]) -> None:
     if n_header > LARGEST_HEADER:
         raise PersistenceError(
             f"What is to be saved has {n_header} bytes besides its arrays (parameters,"
-            " labels, names), more than the"
-            f" {LARGEST_HEADER} that a file may have. Use smaller parameters."
+            f" labels, names), but a file may have at most {LARGEST_HEADER}. Use"
+            " smaller parameters."
         )
     _put_in_place(path, packed)
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:
-    # in C order: safetensors 0.8.0 writes the memory of others as it lies
+    # C order, since safetensors 0.8.0 writes an array's memory in the order it is in.
     array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     if array.dtype not in _DTYPES.values():
         raise PersistenceError(
@@ -119,7 +123,8 @@ def _storable(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _put_in_place(path, packed: bytes) -> None:
-    target = Path(os.path.realpath(path))  # a link stays one
+    """Write `packed` to a temporary file and move that to `path`."""
+    target = Path(os.path.realpath(path))  # of a link, the file that it points to
     if not target.parent.is_dir():
         raise FileNotFoundError(
             errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent)
@@ -142,24 +147,24 @@ def _put_in_place(path, packed: bytes) -> None:
 
 
 def _mode_of(target: Path) -> int | None:
-    """Permissions of the file to be replaced, or None where there is none."""
+    """Permissions of the file that will be replaced, or None if there is no file."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(mode):
         raise PersistenceError(
-            f"{target} is there and no regular file, so it cannot be replaced by one."
-            " Pass the name of a file."
+            f"{target} exists and is not a regular file, so it cannot be replaced."
+            " Pass the path of a file, or one that does not exist."
         )
     return stat.S_IMODE(mode)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the new name on the disk too, where folders can be synced."""
+    """Write the folder to the disk, so that the file's new name survives a crash."""
     if os.name != "posix":
         return
-    with contextlib.suppress(OSError):  # the file is in place: that is no failure
+    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -171,11 +176,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read(path) -> tuple[Any, Arrays]:
-    """Read back what `write` wrote, once it has proved to be exactly that.
+    """Read a file that `write` wrote, and check that it is exactly that.
 
-    Nothing in the file is run or imported. Sizes are checked against the file's own
-    before anything is allocated, so that reading takes no more memory than the file
-    has bytes, its parsed header aside.
+    Nothing in the file is run or imported. Sizes are checked against the size of the
+    file before memory is allocated, so that reading takes no more memory than the file
+    has bytes, apart from the parsed header.
 
     Parameters
     ----------
@@ -184,21 +189,21 @@ def read(path) -> tuple[Any, Arrays]:
     Returns
     -------
     header : object
-        As it was given to `write`.
+        The header that was passed to `write`.
     arrays : dict of str to ndarray
-        Writeable arrays of their own.
+        Writeable arrays.
 
     Raises
     ------
     PersistenceError
-        For a file that `write` did not write, that was damaged since, or that a newer
-        version wrote. The checksum tells damage, it does not tell forgery.
+        If `write` did not write the file, if it was damaged since, or if a newer
+        version of sklstm wrote it. The checksum detects damage, but not a forged file.
     FileNotFoundError
         If there is no such file.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PersistenceError(f"is no regular file. {_EXPECTED}")
+            raise PersistenceError(f"is not a regular file. {_EXPECTED}")
         with open(path, "rb") as file:
             return _read(file, os.fstat(file.fileno()).st_size)
     except PersistenceError as error:
@@ -223,33 +228,40 @@ def _read(file: BinaryIO, size: int) -> tuple[Any, Arrays]:
 
 
 def _read_header(file: BinaryIO, size: int) -> tuple[bytes, int]:
-    """The header's bytes and how many there are."""
+    """The bytes of the JSON header, and their number."""
     first = file.read(8)
     n_header = int.from_bytes(first, "little")
     if len(first) < 8 or not 2 <= n_header <= LARGEST_HEADER:
         raise PersistenceError(
-            f"is no file that save() wrote: it has {size} bytes and begins with"
-            f" {first!r}, which is no header length from 2 to {LARGEST_HEADER}."
+            f"is not a file that save() wrote: it has {size} bytes and begins with"
+            f" {first!r}, which is not a header length from 2 to {LARGEST_HEADER}."
             f" {_EXPECTED}"
         )
     if size < 8 + n_header:
         raise PersistenceError(
-            f"is truncated, or no file that save() wrote: its header should take"
+            f"is truncated, or not a file that save() wrote: its header should take"
             f" {n_header} bytes, but {size - 8} follow. Take a complete copy."
         )
     return file.read(n_header), n_header
 
 
 def _parse_header(text: bytes) -> tuple[list[_Entry], dict[str, Any]]:
-    """The arrays in the order in which they lie, and what `write` stored."""
+    """The entries of the arrays in the order of their bytes, and what `write` stored.
+
+    What it stored is a dict of the format's number, the caller's header ("content") and
+    the checksum.
+    """
     header = _parse(text)
     if not isinstance(header, dict):
-        raise PersistenceError(f"is no file that save() wrote. {_EXPECTED}")
+        raise PersistenceError(
+            "is not a file that save() wrote: its header should be a JSON object, but"
+            f" is {shortly(header)}. {_EXPECTED}"
+        )
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or list(metadata) != [KEY]:
         raise PersistenceError(
-            f"is no file that save() wrote: its metadata should have the key {KEY!r}"
-            f" alone. {_EXPECTED}"
+            f"is not a file that save() wrote: its metadata should be a JSON object"
+            f" with the key {KEY!r} alone, but is {shortly(metadata)}. {_EXPECTED}"
         )
     entries = [_entry(name, says) for name, says in header.items()]
     entries.sort(key=lambda entry: (entry.begin, entry.end))
@@ -262,20 +274,23 @@ def _parse_stored(text: Any) -> dict[str, Any]:
         _check_format(stored)
     if not isinstance(stored, dict) or not _is_canonical(text, stored):
         raise PersistenceError(
-            "is damaged: its header is not as save() writes one. Take an undamaged"
-            " copy."
+            "is damaged: its header is not in the form that save() writes. Take an"
+            " undamaged copy."
         )
     return stored
 
 
 def _parse(text: bytes | str) -> Any:
-    """A value from JSON that is strict: no name twice, no NaN, no infinity."""
+    """The value of strict JSON, in which no name occurs twice and no NaN or infinity.
+
+    Raises PersistenceError for anything else.
+    """
     try:
         text = text.decode() if isinstance(text, bytes) else text
         return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no)
     except (ValueError, RecursionError) as error:
         raise PersistenceError(
-            f"is damaged, or no file that save() wrote: its header cannot be read"
+            f"is damaged, or not a file that save() wrote: its header cannot be read"
             f" ({type(error).__name__}: {str(error)[:100]}). {_EXPECTED}"
         ) from None
 
@@ -292,7 +307,7 @@ def _no(constant: str):
 
 
 def _entry(name: str, says: Any) -> _Entry:
-    """What the header says of an array, where it makes sense by itself."""
+    """The header's entry for an array, if it is valid by itself."""
     try:
         dtype, shape = _DTYPES[says["dtype"]], says["shape"]
         begin, end = says["data_offsets"]
@@ -302,8 +317,9 @@ def _entry(name: str, says: Any) -> _Entry:
         fits = False
     if not fits or not all(type(n) is int and 0 <= n < 2**63 for n in sides):
         raise PersistenceError(
-            f"is damaged: its header says of the array {shortly(name)} what describes"
-            " none. Take an undamaged copy."
+            f"is damaged: its header has an invalid entry for array {shortly(name)}:"
+            " expected dtype, shape and data_offsets of an array, got"
+            f" {shortly(says)}. Take an undamaged copy."
         )
     n_bytes = math.prod(shape) * dtype.itemsize
     too_wide = math.prod(side for side in shape if side) > _LARGEST_EMPTY
@@ -319,13 +335,13 @@ def _check_format(stored: dict[str, Any]) -> None:
     found = stored.get("format")
     if type(found) is int and found > FORMAT:
         raise PersistenceError(
-            f"is of format {shortly(found)}, which a newer version of sklstm wrote;"
-            f" this one reads format {FORMAT}. Upgrade sklstm to load it."
+            f"has format {shortly(found)}, which a newer version of sklstm wrote; this"
+            f" version reads format {FORMAT}. Upgrade sklstm to load it."
         )
     if found != FORMAT or type(found) is not int:
         raise PersistenceError(
-            f"says that its format is {shortly(found)}, which no version of sklstm"
-            f" has written; this one reads format {FORMAT}. Take an undamaged copy."
+            f"has format {shortly(found)}, which no version of sklstm writes; this"
+            f" version reads format {FORMAT}. Take an undamaged copy."
         )
     if set(stored) != {"format", "content", "checksum"}:
         raise PersistenceError(
@@ -335,7 +351,7 @@ def _check_format(stored: dict[str, Any]) -> None:
 
 
 def _check_sizes(entries: list[_Entry], n_bytes: int) -> None:
-    """Raise unless the arrays lie one behind the other and fill `n_bytes`."""
+    """Raise unless the arrays follow each other without gaps and take `n_bytes`."""
     end = 0
     for entry in entries:
         if entry.begin != end:
@@ -365,19 +381,19 @@ def _read_array(file: BinaryIO, entry: _Entry) -> np.ndarray:
 
 
 def shortly(value: Any) -> str:
-    """A few words of a value, however long or deep it is, for an error."""
+    """The repr of a value, of at most 80 characters, for the text of an error."""
     return reprlib.repr(value)[:80]
 
 
 def _canonical(value: Any) -> str:
-    """JSON in the one form that equal values have."""
+    """JSON with sorted keys and no spaces, so that equal values give equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _is_canonical(text: str, value: Any) -> bool:
     try:
         return _canonical(value) == text
-    except (ValueError, RecursionError):  # of a number too large, of too many brackets
+    except (ValueError, RecursionError):  # too long a number, or too deeply nested
         return False
 
 

@@ -1,4 +1,4 @@
-"""Checks of parameters and arrays, and the texts of their errors. NumPy only."""
+"""Checks of parameters and of arrays. Imports NumPy, and nothing of TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-# Routed parameters that people write without their prefix.
+# Routed parameters that users often write without their prefix.
 OFTEN_ROUTED = (
     "optimizer__learning_rate",
     "optimizer__clipnorm",
@@ -17,7 +17,7 @@ OFTEN_ROUTED = (
 
 
 def check_positive_int(name: str, value: Any) -> int:
-    """`value` as an int, or an error unless it is a whole number above zero."""
+    """`value` as an int; raise TypeError or ValueError unless it is a positive one."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         if value >= 1:
             return int(value)
@@ -40,7 +40,10 @@ def check_units(units: Any) -> tuple[int, ...]:
         )
     sizes = tuple(check_positive_int("units", size) for size in units)
     if not sizes:
-        raise ValueError("units must name at least one LSTM layer, got none.")
+        raise ValueError(
+            "units must hold a number for at least one LSTM layer, got an empty"
+            f" {type(units).__name__}."
+        )
     return sizes
 
 
@@ -60,7 +63,7 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """`value` as a bool; other types are refused rather than guessed at."""
+    """`value` as a bool; raise TypeError for any other type, also for 0 and 1."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(
             f"{name} must be True or False, got {value!r} of type"
@@ -70,7 +73,7 @@ def check_bool(name: str, value: Any) -> bool:
 
 
 def check_verbose(value: Any) -> int:
-    """`value` as an int; False and True are 0 and 1."""
+    """`value` as an int of at least 0; False and True become 0 and 1."""
     text = f"verbose must be 0 (silent) or above (progress bar), got {value!r}"
     if not isinstance(value, int | np.integer | np.bool_):
         raise TypeError(f"{text} of type {type(value).__name__}.")
@@ -82,7 +85,19 @@ def check_verbose(value: Any) -> int:
 def check_keywords(
     owner: str, given: Iterable[str], valid: Iterable[str], prefixes: Iterable[str]
 ) -> None:
-    """Raise TypeError for a keyword that is neither a parameter nor routed to one."""
+    """Raise TypeError for a keyword that is neither a parameter nor routed to one.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the class, for the error.
+    given : iterable of str
+        The keywords to check.
+    valid : iterable of str
+        Names of parameters, among which the error looks for a similar one.
+    prefixes : iterable of str
+        What a routed keyword may have before its double underscore.
+    """
     prefixes = tuple(prefixes)
     for keyword in given:
         prefix, routed, rest = keyword.partition("__")
@@ -104,16 +119,24 @@ def check_keywords(
 
 
 def check_nothing_masked(name: str, values: Any) -> None:
-    """Raise ValueError for a masked entry, which conversion would bring to light."""
+    """Raise ValueError for a masked entry, whose hidden value NumPy would convert."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(
-            f"{name} is masked in {int(np.ma.getmaskarray(values).sum())} place(s), and"
-            " what lies under a mask is no data. Fill or drop those entries."
+            f"{name} is masked in {int(np.ma.getmaskarray(values).sum())} place(s), but"
+            " every entry must have a value. Fill the masked ones with numpy.ma.filled."
         )
 
 
 def check_numbers(name: str, values: Any) -> None:
-    """Raise for what conversion to float would take for numbers without a word."""
+    """Refuse dates, masks and structured arrays, which NumPy would turn into floats.
+
+    Raises
+    ------
+    TypeError
+        For dates, durations and structured arrays.
+    ValueError
+        For masked entries.
+    """
     check_nothing_masked(name, values)
     kinds = {getattr(dtype, "kind", "") for dtype in _dtypes(values)}
     if kinds & {"M", "m"}:
@@ -134,8 +157,9 @@ def check_no_label_missing(labels: np.ndarray) -> None:
     n_missing = sum(map(_is_missing, labels))
     if n_missing:
         raise ValueError(
-            f"y lacks a label in {n_missing} place(s): None, NaN or NA. Drop nothing"
-            " from inside a series; give such rows a label, and sample_weight 0."
+            f"y lacks a label in {n_missing} place(s), which hold None, NaN or NA: give"
+            " these rows any label, and sample_weight 0. To drop rows from inside a"
+            " series would join rows that do not follow each other."
         )
 
 
@@ -144,14 +168,14 @@ def _is_missing(label: Any) -> bool:
 
 
 def _dtypes(values: Any) -> list:
-    """The dtype of an array or a series, those of a frame's columns, or none."""
+    """The dtypes of an array, a Series or a DataFrame; empty for other types."""
     if hasattr(values, "dtype"):
         return [values.dtype]
     return list(getattr(values, "dtypes", ()))
 
 
 def check_enough_rows(n_rows: int, sequence_length: int) -> None:
-    """Raise ValueError where not even one window fits."""
+    """Raise ValueError if the rows do not fill one window."""
     if n_rows < sequence_length:
         raise ValueError(
             f"There are {n_rows} row(s) to train on, so n_samples={n_rows}, but one"
@@ -163,13 +187,16 @@ def check_enough_rows(n_rows: int, sequence_length: int) -> None:
 def check_enough_windows(
     n_windows: int, batch_size: int, sequence_length: int, ready_made: bool
 ) -> None:
-    """Raise ValueError where the complete windows do not fill one batch."""
+    """Raise ValueError if the complete windows do not fill one batch.
+
+    With `ready_made` windows, as 3-D input, the error counts windows and not rows.
+    """
     if n_windows >= batch_size:
         return
     if not n_windows:
         raise ValueError(
             "None of the windows to train on is complete: all begin with NaN. Pass at"
-            f" least {batch_size} without."
+            f" least {batch_size} window(s) without NaN."
         )
     smallest = f"{batch_size + sequence_length - 1} rows"
     if ready_made:
@@ -183,7 +210,7 @@ def check_enough_windows(
 
 
 def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:
-    """Raise ValueError where no window trained on has any weight."""
+    """Raise ValueError if every window in `trained` has weight zero."""
     if not weights[trained].any():
         raise ValueError(
             f"sample_weight is zero for all {len(trained)} windows to train on, so"

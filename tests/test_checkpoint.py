@@ -296,7 +296,7 @@ def test_weights_in_a_series_tell_trainings_apart(tmp_path):
 def test_what_cannot_be_told_apart_is_refused(tmp_path):
     """An object that has neither a configuration nor a pickle."""
     model = regressor(model=widened, model__like=threading.Lock())
-    text = "_thread.lock .*tells nothing of what it holds.* or leave checkpoint= out"
+    text = "_thread.lock .*is unknown, since it cannot be pickled.* or leave checkpoint= out"
     with pytest.raises(TypeError, match=text):
         model.fit(X, Y, checkpoint=tmp_path)
 

@@ -106,7 +106,7 @@ def test_places_where_no_file_can_be(tmp_path):
 
 def test_what_is_too_long_for_a_header(tmp_path):
     path = tmp_path / "file"
-    with pytest.raises(PersistenceError, match="more than the 4194304"):
+    with pytest.raises(PersistenceError, match="at most 4194304"):
         small().set_params(metrics="m" * 2**22).save(path)
     assert not path.exists()
 

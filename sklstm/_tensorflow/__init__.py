@@ -1,14 +1,17 @@
-"""The one door to TensorFlow and Keras: imports them quietly.
+"""Imports TensorFlow and Keras, without TensorFlow's start-up messages.
 
-TensorFlow announces its CPU features and the absence of a GPU on stderr while it is
-imported, some of it before its log level is read. Those lines are held back here,
-unless the user's own environment sets a log level; the environment is left as it was
-found, and whatever else is written to stderr meanwhile is passed on.
+All other modules take `tf` and `keras` from here. TensorFlow writes lines about the CPU
+and a missing GPU to stderr while it is imported, some of them before it reads its log
+level. They are dropped here, unless the user's environment sets a log level. All else
+that is written to stderr meanwhile is passed on, and the environment is restored.
 
-Two settings are read while TensorFlow starts its devices, and only then:
-``OMP_NUM_THREADS``, which joblib sets in the workers of a parallel search, so that they
-do not fight over the cores, and the folder of `_program_cache`. A folder that comes too
-late, or beside ``TF_XLA_FLAGS`` of the user's own, is warned of.
+TensorFlow reads two settings only once, when it starts its devices, so they are made
+here:
+
+- ``OMP_NUM_THREADS`` becomes TensorFlow's number of threads. joblib sets it in the
+  workers of a parallel search, so that they do not compete for the cores.
+- The folder of `kept_programs`, if the user names one. A warning says so where
+  TensorFlow was started before, or has ``TF_XLA_FLAGS`` from the user.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ _CHATTER = re.compile(
 
 @contextmanager
 def _environment(**defaults: str) -> Iterator[None]:
-    """Environment variables for a while, where the user has not set them."""
+    """Set environment variables in a `with` block, except those that the user set."""
     added = {name: value for name, value in defaults.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -45,7 +48,10 @@ def _environment(**defaults: str) -> Iterator[None]:
 
 @contextmanager
 def _stderr_without_chatter() -> Iterator[None]:
-    """Hold back TensorFlow's start-up lines; C++ writes them to file descriptor 2."""
+    """Drop TensorFlow's start-up lines from stderr in a `with` block.
+
+    They come from C++, which writes to file descriptor 2 and not to ``sys.stderr``.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -63,7 +69,7 @@ def _stderr_without_chatter() -> Iterator[None]:
 
 
 def _settings() -> dict[str, str]:
-    """What TensorFlow and Keras are told where the user tells them nothing else."""
+    """Environment variables for TensorFlow and Keras that the user may override."""
     settings = {"KERAS_BACKEND": "tensorflow"}
     n_threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if n_threads.isdecimal() and int(n_threads) > 0:
@@ -77,7 +83,7 @@ def _settings() -> dict[str, str]:
 
 
 def _warn_unless_read(flags: str) -> None:
-    """Warn where TensorFlow will not read the `flags` for the folder of programs."""
+    """Warn if TensorFlow will not read `flags`, which name the folder of programs."""
     if "TF_XLA_FLAGS" in os.environ:
         why = f"TF_XLA_FLAGS is set. Unset it, or add to it: {flags}"
     elif _has_started():
@@ -95,7 +101,7 @@ def _warn_unless_read(flags: str) -> None:
 
 
 def _has_started() -> bool:
-    """Whether TensorFlow has started its devices; importing it does not."""
+    """Whether TensorFlow has started its devices, which an import alone does not do."""
     module = sys.modules.get("tensorflow.python.eager.context")
     context = module and module.context_safe()
     return getattr(context, "_context_handle", None) is not None
@@ -111,10 +117,10 @@ def _import_quietly():
 
 @contextmanager
 def _collected_once() -> Iterator[None]:
-    """Let the garbage collector rest, and collect once at the end.
+    """Disable the garbage collector in a `with` block, and collect once at its end.
 
-    TensorFlow's modules are made of so many objects, all of which stay, that going
-    through them takes a noticeable part of a first fit, which would otherwise do it.
+    TensorFlow's import creates so many lasting objects that the collector, which
+    examines them again and again, would take a noticeable part of a first fit.
     """
     if not gc.isenabled():
         yield

@@ -1,12 +1,14 @@
-"""Compiled programs kept on disk between processes, where the user names a folder.
+"""A folder in which TensorFlow keeps compiled programs from process to process.
 
-TensorFlow writes and reads them; this module sees to the folder. Its files hold machine
-code: whoever can write to the folder can run code in the processes that read it.
+The user names it in the environment variable ``SKLSTM_CACHE``. TensorFlow writes and
+reads the programs; this module creates the folder and limits its size. The files hold
+machine code: whoever can write to the folder can run code in the processes that read
+it.
 
 The variable is read once, when an estimator of this package is first imported.
-TensorFlow is told of the folder by ``TF_XLA_FLAGS``, which it reads once too, while it
-starts: so a process that has used TensorFlow before, or in which the user has set
-``TF_XLA_FLAGS``, keeps no programs. `_tensorflow` warns of both.
+TensorFlow learns of the folder from ``TF_XLA_FLAGS``, which it reads only when it
+starts its devices. So no programs are kept in a process that used TensorFlow before, or
+in which the user has set ``TF_XLA_FLAGS``; `_tensorflow` warns in both cases.
 """
 
 from __future__ import annotations
@@ -15,20 +17,20 @@ import os
 from pathlib import Path
 
 VARIABLE = "SKLSTM_CACHE"  # environment variable that names the folder
-LARGEST = 512 * 2**20  # bytes
+LARGEST = 512 * 2**20  # bytes that the programs in the folder may take
 _PROGRAMS = "xla_compile_cache__*"
 
 
 def tensorflow_flags() -> str:
-    """Flags for TensorFlow that make it keep programs; none where no folder is named.
+    """Flags with which TensorFlow keeps programs; empty if the user names no folder.
 
-    The folder is made if it is not there. Where it has grown too large, its oldest
-    programs are removed until it is half as large as it may be.
+    The folder is created if it does not exist. If its programs take more than `LARGEST`
+    bytes, the oldest are removed until the others take half as much.
 
     Raises
     ------
     ImportError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written to, or has a space in its path.
     """
     name = os.environ.get(VARIABLE)
     if not name:
@@ -39,7 +41,7 @@ def tensorflow_flags() -> str:
     except OSError as error:
         raise ImportError(
             f"{VARIABLE}={name!r} should name a folder for compiled programs, but it"
-            f" cannot be made: {error}. Name another one, or unset the variable."
+            f" cannot be created: {error}. Name another one, or unset the variable."
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK) or " " in str(folder):
         raise ImportError(
@@ -55,12 +57,12 @@ def tensorflow_flags() -> str:
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Make room where the programs have grown too large."""
+    """Remove the oldest programs if all take more than `LARGEST` bytes."""
     programs = []
     for path in folder.glob(_PROGRAMS):
         try:
             programs.append((path.stat().st_mtime, path.stat().st_size, path))
-        except FileNotFoundError:  # another process is making room too
+        except FileNotFoundError:  # another process has removed it
             continue
     size = sum(program[1] for program in programs)
     if size <= LARGEST:

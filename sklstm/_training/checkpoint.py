@@ -1,7 +1,8 @@
-"""How far a training has come, kept in a folder so that a killed one can go on.
+"""Checkpoints: the progress of a training in a file, so that a killed one can go on.
 
-Owns the file and what is in it. When to write and what to do with what was read is the
-epoch loop's. NumPy only: callbacks are known by their attributes.
+This module owns the file and its content. The epoch loop decides when to write it and
+what to do with what was read. Nothing of TensorFlow is imported: callbacks are known
+by their attributes.
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ import numpy as np
 
 from sklstm._archive import Arrays, PersistenceError, read, write
 
-# Keras's callbacks turn the sign of this setting when they are first used.
+# Keras's callbacks may change the sign of this setting when training begins.
 _TURNED = "min_delta"
 _PLAIN = bool | int | float | str | np.number | np.bool_ | None
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """A training after some whole epochs.
+    """The state of a training after some number of whole epochs.
 
     Parameters
     ----------
     seed : int
-        What initial weights, dropout and the order of windows are drawn from.
+        Seed of the initial weights, of dropout and of the order of windows.
     n_epochs : int
         Whole epochs trained.
     stopped : bool
         Whether a callback has ended the training.
     weights, seeds, slots : tuple of ndarray
-        The fields of `Parameters`.
+        The fields of `Parameters`: weights, states of random generators, and variables
+        of the optimizer.
     history : dict of str to list of float
     memories : list of dict of str to object
-        For each callback its numbers, strings, arrays and lists of arrays.
+        What each callback remembers, as `recall` returns it.
     """
 
     seed: int
@@ -58,15 +60,15 @@ class Progress:
 
 @dataclass(eq=False)
 class Checkpoint:
-    """The file of one training.
+    """The file in which the progress of one training is kept.
 
     Parameters
     ----------
     path : Path
     every : int
-        Epochs between two writes.
+        Number of epochs from one write to the next.
     found : Progress or None
-        How far an earlier run of the training came.
+        The progress of an earlier run of the training, if the file held any.
     """
 
     path: Path
@@ -77,8 +79,8 @@ class Checkpoint:
     def of(cls, folder, every: int, call: Any) -> Checkpoint:
         """The checkpoint in `folder` of the training that `call` describes.
 
-        Trainings on other data or with other parameters have files of their own, so
-        that a search can share one folder.
+        The file is named by a hash of `call`. So trainings that differ in their data or
+        parameters have different files, and those of a search can share one folder.
         """
         if not isinstance(folder, str | os.PathLike):
             raise TypeError(
@@ -91,7 +93,7 @@ class Checkpoint:
         return cls(path, every, _find(path))
 
     def check_within(self, epochs: int) -> None:
-        """Raise ValueError where more epochs than `epochs` are trained already."""
+        """Raise ValueError if the checkpoint holds more than `epochs` epochs."""
         if self.found is not None and self.found.n_epochs > epochs:
             raise ValueError(
                 f"The checkpoint of this training holds {self.found.n_epochs} epochs,"
@@ -100,29 +102,29 @@ class Checkpoint:
             )
 
     def is_due(self, n_epochs: int) -> bool:
-        """Whether to write after so many epochs."""
+        """Whether to write the progress after `n_epochs` epochs."""
         return n_epochs % self.every == 0
 
     def write(self, progress: Progress) -> None:
-        """Write the progress; where the disk will not have it, warn and go on."""
+        """Write the progress; if that fails, warn, since training can go on."""
         try:
             write(self.path, *_pack(progress))
         except OSError as error:
             warnings.warn(
                 f"The checkpoint after epoch {progress.n_epochs} could not be written:"
-                f" {error}. Training goes on; the checkpoint before it, if any, is"
-                " whole.",
+                f" {error}. Training goes on, and an earlier checkpoint, if there is"
+                " one, is still valid.",
                 RuntimeWarning,
                 stacklevel=2,
             )
 
     def remove(self) -> None:
-        """Forget the training: it is over."""
+        """Delete the file, once the training is finished."""
         self.path.unlink(missing_ok=True)
 
 
 def _find(path: Path) -> Progress | None:
-    """The progress in a file, or None where there is no file."""
+    """The progress in a file, or None if there is no file."""
     try:
         return _unpack(*read(path))
     except FileNotFoundError:
@@ -137,9 +139,11 @@ def _find(path: Path) -> Progress | None:
 def recall(
     callbacks: Sequence[Any], before: Sequence[dict[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """What each callback remembers: its plain attributes, arrays and lists of those.
+    """What each callback remembers: those of its attributes that a file can hold.
 
-    Given what they remembered `before`, only what has changed since.
+    These are plain values, arrays, and lists of arrays. If `before` is given, a former
+    result, only attributes that have changed since are returned; arrays count as
+    changed.
     """
     memories = [
         {
@@ -162,7 +166,7 @@ def recall(
 
 
 def remind(callbacks: Sequence[Any], memories: Sequence[dict[str, Any]]) -> None:
-    """Give the callbacks back what they remembered."""
+    """Set the attributes of the callbacks that `recall` returned."""
     for callback, memory in zip(callbacks, memories, strict=True):
         vars(callback).update(memory)
 
@@ -176,7 +180,7 @@ def _is_same(value: Any, old: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    """Whether a file can hold it: truth values, and numbers of up to 64 bits."""
+    """Whether `value` is an array that a file can hold: numbers of up to 64 bits."""
     return (
         isinstance(value, np.ndarray)
         and value.dtype.kind in "biuf"
@@ -189,7 +193,11 @@ def _is_list_of_arrays(value: Any) -> bool:
 
 
 def _described(value: Any) -> Any:
-    """`value` as data that is the same in every process, objects by what made them."""
+    """`value` as plain data that is the same in every process.
+
+    An object becomes the name of its class with its content, and a function or a class
+    becomes its name.
+    """
     if isinstance(value, _PLAIN | np.ndarray):
         return value
     if isinstance(value, dict):
@@ -202,7 +210,7 @@ def _described(value: Any) -> Any:
         return _described(["partial", value.func, value.args, value.keywords])
     if isinstance(value, types.MethodType):
         return _described([value.__func__, value.__self__])
-    is_made = not hasattr(value, "__qualname__")  # by calling what has one
+    is_made = not hasattr(value, "__qualname__")  # functions and classes have one
     kind = type(value) if is_made else value
     return [
         f"{kind.__module__}.{kind.__qualname__}",
@@ -211,7 +219,7 @@ def _described(value: Any) -> Any:
 
 
 def _content(value: Any) -> Any:
-    """What is in an object: its numbers, what it was made with, or its pickle."""
+    """The content of an object: its values, its settings, or a hash of its pickle."""
     if hasattr(value, "__array__"):  # a frame, a series or a tensor
         return _described([list(getattr(value, "columns", ())), np.asarray(value)])
     if hasattr(value, "get_config") or hasattr(value, "on_epoch_end"):
@@ -220,19 +228,19 @@ def _content(value: Any) -> Any:
         return joblib.hash(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
-            "A checkpoint tells trainings apart by their parameters, but"
-            f" {value!r} tells nothing of what it holds: {error}. Give its class a"
-            " get_config method, or leave checkpoint= out."
+            "A checkpoint is named by the parameters of the training, but the content"
+            f" of {value!r} is unknown, since it cannot be pickled: {error}. Give its"
+            " class a get_config method, or leave checkpoint= out."
         ) from error
 
 
 def _settings(value: Any) -> Any:
-    """What an object was made with, as far as it tells."""
+    """The settings that an object was created with, as far as it still has them."""
     if hasattr(value, "get_config"):
         return _described({**value.get_config(), "name": None})
     names = inspect.signature(type(value)).parameters
     settings = {name: vars(value).get(name) for name in names}
-    return {  # a threshold may have had its sign turned by then
+    return {  # without signs, since callbacks may change that of a threshold
         name: abs(setting) if isinstance(setting, float) else setting
         for name, setting in settings.items()
         if isinstance(setting, _PLAIN)
@@ -240,6 +248,7 @@ def _settings(value: Any) -> Any:
 
 
 def _pack(progress: Progress) -> tuple[dict[str, Any], Arrays]:
+    """The header and the arrays of a file that holds `progress`."""
     arrays: Arrays = {}
     header: dict[str, Any] = {
         "training": progress.seed,
@@ -263,7 +272,10 @@ def _pack(progress: Progress) -> tuple[dict[str, Any], Arrays]:
 
 
 def _pack_value(arrays: Arrays, name: str, value: Any) -> list:
-    """A tagged JSON value; arrays and floats, which may be infinite, as arrays."""
+    """The kind of a value, and the value itself or its number of arrays.
+
+    Arrays are added to `arrays`, and so are floats, since JSON has no infinity.
+    """
     if isinstance(value, np.ndarray):
         return ["array", _put(arrays, name, [value])]
     if isinstance(value, list):
@@ -276,7 +288,7 @@ def _pack_value(arrays: Arrays, name: str, value: Any) -> list:
 
 
 def _put(arrays: Arrays, name: str, values: Sequence[np.ndarray]) -> int:
-    """Add arrays under numbered names, truth values as bytes, and return how many."""
+    """Add arrays under numbered names, bools as bytes, and return their number."""
     for k, value in enumerate(map(np.asarray, values)):
         if value.dtype == bool:
             arrays[f"{name}.{k}.{_TRUTH}"] = value.astype(np.uint8)
@@ -286,8 +298,9 @@ def _put(arrays: Arrays, name: str, values: Sequence[np.ndarray]) -> int:
 
 
 def _unpack(header: Any, arrays: Arrays) -> Progress:
+    """The progress that `_pack` was given."""
     if "training" not in header:
-        raise PersistenceError("It holds no progress of a training.")
+        raise PersistenceError("It is a saved estimator, or another file of sklstm.")
     parts = {name: _take(arrays, name, header[name]) for name in _FIELDS}
     history = {
         name: arrays[f"history.{k}"].tolist()
@@ -315,6 +328,7 @@ _TRUTH = "bool"
 
 
 def _unpack_value(arrays: Arrays, name: str, kind: str, value: Any) -> Any:
+    """The value that `_pack_value` was given."""
     if kind == "plain":
         return value
     found = _take(arrays, name, value)
@@ -324,7 +338,7 @@ def _unpack_value(arrays: Arrays, name: str, kind: str, value: Any) -> Any:
 
 
 def _take(arrays: Arrays, name: str, n: int) -> tuple[np.ndarray, ...]:
-    """The arrays that `_put` has added under a name."""
+    """The `n` arrays that `_put` added under a name."""
     names = [f"{name}.{k}" for k in range(n)]
     return tuple(
         arrays[name] if name in arrays else arrays[f"{name}.{_TRUTH}"].astype(bool)

@@ -1,6 +1,8 @@
-"""Ctrl-C in training: a call of the compiled pass cannot be interrupted.
+"""Ctrl-C in training: when it takes effect, and how soon.
 
-Owns how long such a call may be, and the moment at which an interrupt is let in.
+A call of a compiled program cannot be interrupted. `interrupts_held_back` therefore
+lets the epoch loop raise `KeyboardInterrupt` between calls, and `Slices` keeps a call
+to about a second.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts_held_back() -> Iterator[Callable[[], None]]:
-    """Note Ctrl-C, and raise it where asked: weights and history then agree.
+    """Hold back Ctrl-C in a `with` block, and yield a function that lets it through.
 
-    Only the main thread is sent it, and a handler of the user's own is left alone.
+    The function raises `KeyboardInterrupt` if Ctrl-C was pressed since the last call.
+    The caller calls it only where weights and history agree with each other. In a
+    thread other than the main one, which Python does not interrupt, and where the user
+    has installed a handler, nothing is held back.
     """
     arrived: list[int] = []
 
@@ -37,10 +42,16 @@ def interrupts_held_back() -> Iterator[Callable[[], None]]:
 
 
 class Slices:
-    """How many batches one call of the compiled pass takes.
+    """Divides an epoch into calls of the compiled program, of about a second each.
 
-    A call cannot be interrupted, so it should take about a second: long epochs run in
-    slices, which changes nothing in the result.
+    How an epoch is divided has no effect on the result.
+
+    Parameters
+    ----------
+    fixed_size : int or None
+        Batches in every call; None to adapt them to the time that a call takes.
+    first_size : int
+        Batches in the first call, if they are to be adapted.
     """
 
     def __init__(self, fixed_size: int | None, first_size: int):
@@ -48,7 +59,7 @@ class Slices:
         self.size = fixed_size or first_size
 
     def over(self, n_batches: int) -> Iterator[tuple[int, int]]:
-        """The first and one past the last batch of each slice."""
+        """For each call its first batch, and one past its last batch."""
         first = 0
         while first < n_batches:
             stop = min(first + self.size, n_batches)
@@ -58,7 +69,7 @@ class Slices:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Time a call, and let the next one take more or fewer batches accordingly."""
+        """Time the call made in a `with` block, and adapt the size of the next one."""
         started = time.perf_counter()
         yield
         seconds = time.perf_counter() - started

@@ -1,4 +1,9 @@
-"""Taking from a file's header and arrays only what fits: JSON may say anything."""
+"""Checked access to the header and the arrays of a file, which may hold anything.
+
+`Fields` returns an entry of the header only if it passes a check, and `Store` an array
+only if it has the expected shape and dtype. Otherwise both raise `PersistenceError`.
+The checks, functions of one value that return a bool, are at the end of this module.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,20 @@ import numpy as np
 
 from sklstm._archive import PersistenceError, shortly
 
-LARGEST_SIDE = 2**31 - 1
+LARGEST_SIDE = 2**31 - 1  # how long a side of an array may be
 Check = Callable[[Any], bool]
 
 
 class Fields:
-    """Entries of a header, each checked when it is taken."""
+    """A dict in a header; each entry is checked when it is taken.
+
+    Parameters
+    ----------
+    values : object
+        The dict; PersistenceError is raised if it is something else.
+    where : str
+        What to call it in errors.
+    """
 
     def __init__(self, values: Any, where: str):
         if not isinstance(values, dict):
@@ -24,19 +37,19 @@ class Fields:
         self.values, self._where = values, where
 
     def take(self, name: str, fits: Check) -> Any:
-        """The entry of that name (None where there is none), if it fits."""
+        """The entry of that name (None if there is none), if `fits` accepts it."""
         value = self.values.get(name)
         if not fits(value):
             raise damaged(f"{name} in {self._where}", value)
         return value
 
     def within(self, name: str) -> Fields:
-        """The entries of an entry."""
+        """The entry of that name, which must be a dict, as `Fields` of its own."""
         return Fields(self.values.get(name), f"{name} in {self._where}")
 
 
 class Store:
-    """Arrays of a file, each taken once; none may be left over."""
+    """The arrays of a file. Each is taken once, and `close` refuses any left over."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self._left = dict(arrays)
@@ -49,13 +62,15 @@ class Store:
         return shapes
 
     def n_values(self, prefix: str) -> int:
-        """How many values the arrays ``prefix/0``, ``prefix/1``, ... have."""
+        """How many values the arrays ``prefix/0``, ``prefix/1``, ... have in all."""
         return sum(map(math.prod, self.shapes(prefix)))
 
     def take(self, name: str, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
-        """The array of that name, if it has that shape (None: any) and dtype.
+        """The array of that name, if it has that shape and dtype.
 
-        A dtype of up to three letters is any dtype of these kinds.
+        A None in `shape` allows any length. `dtype` is the name of a dtype, such as
+        "float32", or up to three letters that each allow a kind of NumPy's dtypes, such
+        as "iu" for all integers.
         """
         if name not in self._left:
             raise PersistenceError(
@@ -77,21 +92,24 @@ class Store:
         return array
 
     def take_all(self, prefix: str, like: list[tuple[tuple, str]]) -> list[np.ndarray]:
-        """The arrays ``prefix/0``, ``prefix/1``, ... of those shapes and dtypes."""
+        """The arrays ``prefix/0``, ``prefix/1``, ..., one for each shape and dtype."""
         return [self.take(f"{prefix}/{i}", *one) for i, one in enumerate(like)]
 
     def close(self) -> None:
-        """Refuse arrays that nobody took."""
+        """Raise PersistenceError if an array has not been taken."""
         if self._left:
             raise PersistenceError(
-                "is damaged: it has arrays that do not belong there:"
+                "is damaged: it has arrays that do not belong to its estimator:"
                 f" {shortly(sorted(self._left))}. Take an undamaged copy."
             )
 
 
 @contextmanager
 def refusing(what: str) -> Iterator[None]:
-    """Turn what Keras, or a function of the user's, raises into one kind of error."""
+    """Turn an error of Keras, or of a user's function, into a PersistenceError.
+
+    `what` says in the error's text what has failed.
+    """
     try:
         yield
     except PersistenceError:
@@ -103,7 +121,7 @@ def refusing(what: str) -> Iterator[None]:
 
 
 def damaged(where: str, value: Any) -> PersistenceError:
-    """The error for a header with a value that cannot be."""
+    """The error for a header with an invalid value, which `where` names."""
     return PersistenceError(
         f"is damaged: it has {shortly(value)} as {where}. Take an undamaged copy."
     )
@@ -125,12 +143,12 @@ def is_bool(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """An int of at least 0, as NumPy can hold it."""
+    """An int of at least 0 that fits into an int64."""
     return type(value) is int and 0 <= value < 2**63
 
 
 def is_side(value: Any) -> bool:
-    """An int that an array may have as a side."""
+    """An int that can be the length of an array's side."""
     return type(value) is int and 1 <= value <= LARGEST_SIDE
 
 
@@ -140,7 +158,7 @@ def is_share(value: Any) -> bool:
 
 
 def is_list_of(fits: Check) -> Check:
-    """A list of such values, which may be empty."""
+    """A list, which may be empty, of values that all pass a check."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
@@ -155,10 +173,10 @@ def is_dict_of_str(value: Any) -> bool:
 
 
 def one_of(*known: Any) -> Check:
-    """One of some strings or ints."""
+    """One of the strings or ints given; True is not taken for 1."""
     return lambda value: type(value) in (int, str) and value in known
 
 
 def or_none(fits: Check) -> Check:
-    """Such a value, or None."""
+    """None, or a value that passes a check."""
     return lambda value: value is None or fits(value)

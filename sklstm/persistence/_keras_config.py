@@ -1,8 +1,9 @@
 """Keras's own optimizers, losses and metrics as names and configurations, and back.
 
-Owns the list of what may be made from a file: classes of Keras's public optimizers,
-schedules, losses and metrics, and its loss and metric functions. Nothing is imported
-by a name from a file, and what is not on the list is refused, nested or not.
+This module owns the list of what a file may create: the classes of Keras's public
+optimizers, schedules, losses and metrics, and Keras's loss and metric functions.
+Nothing is imported by a name that a file gives, and anything that is not on the list is
+refused, also where it is nested in something else.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ from typing import Any
 
 from sklstm._tensorflow import keras
 
-_DEEPEST = 8
+_DEEPEST = 8  # levels of nesting in a configuration
 _MOST_THRESHOLDS = 1000  # AUC's default is 200
-_MARKS = {"class_name", "module", "registered_name", "config"}
+_MARKS = {"class_name", "module", "registered_name", "config"}  # keys of an object
 
 
 class NotDataError(Exception):
-    """Something that cannot be written as data."""
+    """A value cannot be written as data, or was not written by this package."""
 
 
 @functools.cache
 def built_in_classes() -> dict[str, type]:
-    """Keras's classes that may be made from a file, by their public names.
+    """The classes of Keras that a file may create, by their public names.
 
-    Not those that take a function of the user's own, nor those whose configuration,
-    a few bytes, asks for much memory.
+    Left out are classes that take a function of the user, and classes for which a
+    configuration of a few bytes can demand any amount of memory.
     """
     k = keras
     bases = {
@@ -43,14 +44,14 @@ def built_in_classes() -> dict[str, type]:
         "keras.metrics": (k.metrics, k.metrics.Metric),
     }
     left_out = {base for _, base in bases.values()} | {k.metrics.MeanMetricWrapper}
-    left_out.add(getattr(k.optimizers, "MultiOptimizer", None))  # a new one
+    left_out.add(getattr(k.optimizers, "MultiOptimizer", None))  # not in every version
     return {
         f"{module}.{name}": cls
         for module, (namespace, base) in bases.items()
         for name, cls in vars(namespace).items()
         if isinstance(cls, type)
         and issubclass(cls, base)
-        and not issubclass(cls, k.metrics.IoU)  # num_classes squared
+        and not issubclass(cls, k.metrics.IoU)  # holds num_classes squared numbers
         and cls not in left_out
         and _is_kerass(cls)
     }
@@ -77,7 +78,7 @@ def _is_kerass(thing: Any) -> bool:
 
 
 def name_of(function: Any) -> str:
-    """The public name of one of Keras's functions."""
+    """The public name of a function of Keras; raises NotDataError for any other."""
     for name, known in built_in_functions().items():
         if function is known:
             return name
@@ -90,8 +91,8 @@ def describe(thing: Any) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     NotDataError
-        For any other object, and for those that their configuration does not make
-        again: an optimizer whose learning rate is a function, for example.
+        If the object's class is not on the list, or if its configuration does not
+        create an equal object, as for an optimizer whose learning rate is a function.
     """
     names = [name for name, cls in built_in_classes().items() if cls is type(thing)]
     if not names:
@@ -109,7 +110,7 @@ def describe(thing: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _forgotten(thing: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """What `get_config` leaves out: every loss its dtype, Huber its delta (3.15)."""
+    """Settings that `get_config` omits: a loss's dtype, Huber's delta (Keras 3.15)."""
     known = {**getattr(thing, "_fn_kwargs", {}), "dtype": getattr(thing, "dtype", None)}
     return {
         name: known[name]
@@ -119,19 +120,20 @@ def _forgotten(thing: Any, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _traits(thing: Any) -> str:
-    """What tells an object from another one of its class."""
+    """A text that is the same for two objects of a class with the same settings."""
     if isinstance(thing, keras.losses.Loss):
         return json.dumps(vars(thing), sort_keys=True, default=str)
     return json.dumps(thing.get_config(), sort_keys=True, default=str)
 
 
 def make(name: str, config: dict[str, Any]) -> Any:
-    """The Keras object of a name and a configuration, all of it on the list.
+    """Create a Keras object from the public name of its class and its configuration.
 
     Raises
     ------
     NotDataError
-        For anything else, and where Keras does not accept the configuration.
+        If the name, or a name in the configuration, is not on the list, or if Keras
+        does not accept the configuration.
     """
     cls = built_in_classes().get(name)
     if cls is None or not isinstance(config, dict):
@@ -139,7 +141,7 @@ def make(name: str, config: dict[str, Any]) -> Any:
     _check_nested(config, _DEEPEST)
     try:
         thing = cls.from_config(_copy(config))  # type: ignore[attr-defined]
-    except Exception as error:  # Keras and TensorFlow raise all sorts
+    except Exception as error:  # Keras and TensorFlow raise errors of many types
         raise NotDataError from error
     if type(thing) is not cls:
         raise NotDataError
@@ -147,7 +149,7 @@ def make(name: str, config: dict[str, Any]) -> Any:
 
 
 def _check_nested(config: Any, depth: int) -> None:
-    """Refuse all but plain values and nested objects on the list."""
+    """Raise NotDataError unless `config` holds plain values and listed objects only."""
     if depth == 0:
         raise NotDataError
     if isinstance(config, dict):
@@ -167,7 +169,7 @@ def _check_nested(config: Any, depth: int) -> None:
 
 
 def _check_object(config: dict[str, Any]) -> None:
-    """Refuse a nested object that Keras would not look up by its public name."""
+    """Raise NotDataError unless Keras finds a nested object by a name on the list."""
     name = f"{config.get('module')}.{config.get('class_name')}"
     known = name in built_in_classes() or name == "keras.DTypePolicy"
     if not known or not config.keys() <= _MARKS or config.get("registered_name"):
@@ -175,14 +177,14 @@ def _check_object(config: dict[str, Any]) -> None:
 
 
 def _asks_for_memory(config: dict[str, Any]) -> bool:
-    """Whether AUC and its like are asked for more counters than anyone needs."""
+    """Whether a metric such as AUC would allocate a great many counters."""
     n = config.get("num_thresholds")
     is_fine = n is None or (type(n) is int and n <= _MOST_THRESHOLDS)
     return not is_fine or config.get("num_labels") is not None
 
 
 def _copy(config: Any) -> Any:
-    """A copy for Keras, which takes some configurations apart."""
+    """A copy of a configuration, because Keras modifies some that it is given."""
     if isinstance(config, dict):
         return {name: _copy(value) for name, value in config.items()}
     return [_copy(v) for v in config] if isinstance(config, list) else config

@@ -1,7 +1,8 @@
 """Values of parameters as JSON and back: plain data and Keras's own objects.
 
-JSON has no tuples, no dicts with other keys than strings, no infinity, no arrays and
-no objects: each of these is written as a dict with a single key that says what it is.
+JSON has no tuples, no dicts with keys other than strings, no infinity, no arrays and no
+objects. Each of these is written as a dict with a single key that names its kind, such
+as ``{"tuple": [1, 2]}``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from sklstm._archive import PersistenceError, shortly
 from sklstm.persistence import _keras_config
 from sklstm.persistence._keras_config import NotDataError
 
-_DEEPEST = 12
+_DEEPEST = 12  # levels of nesting
 _LONGEST_INT = 1024  # bits
-_MOST_LABEL_BYTES = 2**24
+_MOST_LABEL_BYTES = 2**24  # of an array that is written as JSON
 _DTYPE = re.compile(r"\|(b1|i1|u1|O)|[<>]([iu][248]|f[248]|U[0-9]{1,7})")
 _SCALARS = (type(None), bool, int, float, str)
+# For each kind of NumPy's dtypes the types that the entries have in JSON.
 _KINDS: dict[str, tuple[type, ...]] = {
     "b": (bool,),
     "i": (int,),
@@ -42,7 +44,8 @@ def encode(value: Any, depth: int = _DEEPEST) -> Any:
     Raises
     ------
     NotDataError
-        For functions, classes and objects, except those of Keras's own.
+        If `value` is or holds a function, class or object that is not one of Keras's
+        own, an array that `encode_array` refuses, or too many levels of nesting.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -72,7 +75,7 @@ def encode(value: Any, depth: int = _DEEPEST) -> Any:
 
 
 def encode_array(array: np.ndarray) -> dict[str, list]:
-    """A short one-dimensional array of numbers or labels as JSON."""
+    """A one-dimensional array of at most 16 MiB of numbers or labels, as JSON."""
     if array.ndim != 1 or not _DTYPE.fullmatch(array.dtype.str):
         raise NotDataError
     if array.nbytes > _MOST_LABEL_BYTES:
@@ -81,7 +84,10 @@ def encode_array(array: np.ndarray) -> dict[str, list]:
 
 
 def encode_each(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values as JSON by name, and what those are that cannot be, by name."""
+    """The values that can be written as JSON, and descriptions of those that cannot.
+
+    Both are dicts by the names of `values`.
+    """
     encoded, left_out = {}, {}
     for name, value in values.items():
         try:
@@ -92,7 +98,7 @@ def encode_each(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, st
 
 
 def what_is(value: Any) -> str:
-    """A few words for a value that cannot be saved."""
+    """A short description of a value that cannot be saved."""
     if isinstance(value, list | tuple | dict):
         parts = value.values() if isinstance(value, dict) else value
         inside = ", ".join(type(part).__name__ for part in [*parts][:3])
@@ -114,7 +120,7 @@ def decode(json: Any, depth: int = 2 * _DEEPEST) -> Any:
     Raises
     ------
     PersistenceError
-        For anything that it did not write.
+        If `json` is not something that `encode` writes.
     """
     if depth == 0:
         raise _unknown(json)
@@ -154,7 +160,10 @@ def _decode_tuple(values: list, depth: int) -> tuple:
 
 
 def decode_array(dtype: str, values: list) -> np.ndarray:
-    """The array that `encode_array` wrote; ValueError or TypeError for another one."""
+    """The array that `encode_array` wrote.
+
+    Raises ValueError or TypeError if it did not write it.
+    """
     if not _DTYPE.fullmatch(dtype) or type(values) is not list:
         raise ValueError
     kind, n_bytes = np.dtype(dtype).kind, len(values) * np.dtype(dtype).itemsize
@@ -166,7 +175,7 @@ def decode_array(dtype: str, values: list) -> np.ndarray:
         raise TypeError
     array = np.array(scalars, object if kind == "O" else None).astype(dtype)
     if encode_array(array)["array"][1] != values:
-        raise ValueError  # cut off, or out of range
+        raise ValueError  # the dtype has cut strings off, or numbers are out of range
     return array
 
 
@@ -188,13 +197,13 @@ _DECODERS: dict[str, Callable[[Any, int], Any]] = {
 def _unknown(json: Any) -> PersistenceError:
     return PersistenceError(
         f"holds the value {shortly(json)}, which save() does not write: it is"
-        " neither plain data nor an optimizer, loss or metric of this Keras"
-        " version's own. Take an undamaged copy, or save it again."
+        " neither plain data nor an optimizer, loss or metric of this version of"
+        " Keras. Take an undamaged copy, or save it again."
     )
 
 
 def count_objects(json: Any) -> int:
-    """How many Keras objects some JSON asks for."""
+    """The number of Keras objects that `decode` would create from some JSON."""
     waiting, n = [json], 0
     while waiting:
         value = waiting.pop()
