@@ -1,4 +1,4 @@
-"""Four real series that come with the package, as pandas frames.
+"""Four real series and a real panel that come with the package, as pandas frames.
 
 Owns the reading of the files in ``sklstm/data`` and the features made of them. The
 files' sources, licences and changes are told in ``sklstm/data/README.md``.
@@ -19,6 +19,7 @@ __all__ = [
     "load_online_retail",
     "load_seattle_weather",
     "load_shampoo_sales",
+    "load_texas_housing",
 ]
 
 
@@ -248,12 +249,100 @@ def load_shampoo_sales(*, return_X_y: bool = False) -> Any:
     return frame_series(frame, target="sales") if return_X_y else frame
 
 
+def load_texas_housing(*, return_X_y: bool = False) -> Any:
+    """Houses sold in each month in 38 cities and counties of Texas: a panel.
+
+    7,079 rows, from January 2000 to July 2015. All series share the year (twice as many
+    sales in June as in January) and the years (growth to 2006, a fall to 2010, growth
+    again), but not the level: 32 sales a month in Nacogdoches, 5,583 in Houston.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        If True, return ``(X, y)`` for the forecast of each city's next month instead of
+        the panel as it is.
+
+    Returns
+    -------
+    frame : DataFrame of shape (7079, 3)
+        If ``return_X_y`` is False. The index has two levels, "city" and "month" (the
+        first day of it), and is sorted by both. The columns: ``sales`` (houses sold in
+        that month), ``volume`` (the sum of their prices in dollars), ``reported``
+        (1, or 0 for the 48 months that the source does not have, see the Notes).
+    (X, y) : DataFrame of shape (7041, 5) and Series of shape (7041,)
+        If ``return_X_y`` is True. A row of X is what is known of a city in a month, and
+        the entry of y under the same index entry the sales of this city in the month
+        after it: sales, volume and ``reported`` of that month, and the place in the
+        year of the month to be forecast as sine and cosine (``next_month_sin``,
+        ``next_month_cos``). The last month of each city is not in X.
+
+    Notes
+    -----
+    Kept are the cities with sales in at least 90 % of the 187 months: 38 of the 46 of
+    the source. Within a city no month is missing, but not all cities have all months:
+    a city begins with the first month that it reported (Brownsville in February 2000,
+    Nacogdoches in November 2000, Texarkana in January 2001, the others in January 2000)
+    and ends with the last one (Brazoria County, Brownsville, Corpus Christi and
+    Killeen-Fort Hood in June 2015, the others in July 2015). The 48 months between that
+    a city did not report repeat the sales and the volume of the month before; 13 of
+    Brazoria County, 12 of Longview-Marshall and 11 of Temple-Belton are the most, and
+    all but two lie before 2004. The example shows how to give them no weight.
+
+    Source and licence: the Real Estate Center at Texas A&M University [1]_, as the data
+    set ``txhousing`` of ggplot2 [2]_ and plotnine, both under the MIT licence; changed
+    as told in ``sklstm/data/README.md``. Median price, listings and inventory were left
+    out, which the source lacks in many more months.
+
+    References
+    ----------
+    .. [1] https://trerc.tamu.edu
+    .. [2] H. Wickham, "ggplot2: Elegant Graphics for Data Analysis", Springer, 2016,
+       https://ggplot2.tidyverse.org/reference/txhousing.html
+
+    Examples
+    --------
+    >>> from sklstm.datasets import load_texas_housing
+    >>> frame = load_texas_housing()
+    >>> frame.shape, len(frame.index.unique("city"))
+    ((7079, 3), 38)
+    >>> int(frame.loc[("Houston", "2006-06-01"), "sales"])
+    8628
+    >>> X, y = load_texas_housing(return_X_y=True)
+    >>> month = ("Houston", "2006-05-01")
+    >>> int(X.loc[month, "sales"]), int(y[month])
+    (8040, 8628)
+
+    Targets that no city reported get the weight 0:
+
+    >>> from sklstm.preprocessing import frame_series
+    >>> _, sample_weight = frame_series(frame, target="reported")
+    >>> sample_weight.index.equals(y.index), int((sample_weight == 0).sum())
+    (True, 48)
+    """
+    frame = _read_panel("texas_housing.csv.gz")
+    if not return_X_y:
+        return frame
+    return frame_series(_describe_months(frame), target="sales")
+
+
 def _read_series(name: str, freq: str) -> pd.DataFrame:
     """A file of ``sklstm/data`` as a frame with a regular DatetimeIndex."""
+    return _read_indexed(name, index_columns=[0]).asfreq(freq)
+
+
+def _read_panel(name: str) -> pd.DataFrame:
+    """A file of ``sklstm/data`` as a frame with a MultiIndex (series, time)."""
+    return _read_indexed(name, index_columns=[0, 1])
+
+
+def _read_indexed(name: str, index_columns: list[int]) -> pd.DataFrame:
+    """A file of ``sklstm/data``, whose last index column holds dates."""
     compression: Literal["gzip"] | None = "gzip" if name.endswith(".gz") else None
     with (files("sklstm") / "data" / name).open("rb") as file:
-        frame = pd.read_csv(file, compression=compression, index_col=0, parse_dates=[0])
-    return frame.asfreq(freq)
+        frame = pd.read_csv(
+            file, compression=compression, parse_dates=index_columns[-1:]
+        )
+    return frame.set_index([frame.columns[column] for column in index_columns])
 
 
 def _describe_hours(frame: pd.DataFrame) -> pd.DataFrame:
@@ -290,6 +379,14 @@ def _describe_days(frame: pd.DataFrame) -> pd.DataFrame:
         known[f"is_{name}"] = (frame["weather"] == name).astype(int)
     day = pd.DatetimeIndex(frame.index).day_of_year
     _add_cycle(known, "season", day, period=365.25)
+    return known
+
+
+def _describe_months(frame: pd.DataFrame) -> pd.DataFrame:
+    """What is known of the next month's sales in each month of each city."""
+    known = frame.copy()
+    month = pd.DatetimeIndex(frame.index.get_level_values("month")).month
+    _add_cycle(known, "next_month", month + 1, period=12)
     return known
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._checks import check_nothing_masked, check_positive_int
+from sklstm.preprocessing._pairs import Pairs, pair_rows
 from sklstm.preprocessing._sliding_window import shift_name
 
 
@@ -21,12 +22,15 @@ def frame_series(
 
     Row i of X is what is known at time i, and ``y[i]`` is the value at time
     i + ``horizon``. The last rows of the series, whose target is not known yet, are
-    not in X.
+    not in X. In a panel, a pandas object whose index has several levels, each series
+    is shifted by itself, so that a target is always of the same series as its row.
 
     Parameters
     ----------
     series : array-like or pandas object of shape (n_rows,) or (n_rows, n_features)
-        Values in time order: an array, a Series or a DataFrame. Not changed.
+        Values in time order: an array, a Series or a DataFrame. Not changed. With a
+        MultiIndex it is a panel: the last level is the time, the levels before it tell
+        the series apart, whose rows need not be adjacent.
     horizon : int or iterable of int, default=1
         How many steps ahead y is; at least 1. An int gives one target for each
         target column; an iterable, such as ``range(1, 8)`` for each of the next 7
@@ -39,9 +43,10 @@ def frame_series(
     Returns
     -------
     X : ndarray or DataFrame of shape (n_pairs, n_features)
-        The rows with a known target, where n_pairs is n_rows less the longest
-        horizon. pandas in, pandas out, with the index of ``series``; a Series
-        without a name becomes a column "value".
+        The rows with a known target in the order given, where n_pairs is n_rows less
+        the longest horizon, in a panel less this for each series (and a series that
+        is no longer than this has no row in X). pandas in, pandas out, with the index
+        of ``series``; a Series without a name becomes a column "value".
     y : ndarray, Series or DataFrame of shape (n_pairs,) or (n_pairs, n_targets)
         The targets. 1-D if ``horizon`` is an int and one column is predicted: the
         only one, or one given alone, not in a list. pandas targets carry the index
@@ -53,8 +58,9 @@ def frame_series(
         If a horizon is not an integer.
     ValueError
         If a horizon is less than 1 or comes twice, ``series`` has no row with a known
-        target, no column, masked entries or another number of dimensions, or ``target``
-        names a column that is not there or one twice.
+        target, no column, masked entries or another number of dimensions, ``target``
+        names a column that is not there or one twice, or the time of a panel's series
+        does not grow with each row.
 
     See Also
     --------
@@ -68,8 +74,13 @@ def frame_series(
     is the value ``horizon`` steps after the end of the series. A 1-D array needs
     ``series[len(X):].reshape(-1, 1)`` there, a Series ``series[len(X):].to_frame()``.
 
-    Missing values pass through unseen: fill them before, since to leave out rows
-    would shift the others in time.
+    In a panel these are the last rows of each series, as many as the longest horizon:
+    ``series.groupby(level="shop").tail(1)`` where the horizon is 1 and one level,
+    "shop", tells the series apart.
+
+    A step is a row, whatever time its label names, and missing values pass through
+    unseen: fill in missing rows and values before, since to leave out rows would shift
+    the others in time.
 
     Examples
     --------
@@ -98,19 +109,34 @@ def frame_series(
     ((3, 2), [5, 4, 6], 'count[t+1]')
     >>> y.index.equals(X.index)
     True
+
+    A panel, here two shops whose rows come day by day:
+
+    >>> panel = pd.DataFrame(
+    ...     {"count": [3, 30, 5, 50, 4]},
+    ...     index=pd.MultiIndex.from_tuples(
+    ...         [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3)],
+    ...         names=["shop", "day"],
+    ...     ),
+    ... )
+    >>> X, y = frame_series(panel)
+    >>> X.join(y).reset_index()
+      shop  day  count  count[t+1]
+    0    a    1      3           5
+    1    b    1     30          50
+    2    a    2      5           4
     """
     table = _as_table(series)  # (n, F)
     horizons = _check_horizons(horizon)
     columns = _check_targets(target, table)
-    n_pairs = _count_pairs(len(table), max(horizons))
-    pairs = [(step, column) for step in horizons for column in columns]
-    y = _shift_columns(table, pairs, n_pairs)  # (n_pairs, n_targets)
+    pairs = pair_rows(table, horizons)
+    y = _shift_columns(table, pairs, columns)  # (n_pairs, n_targets)
     alone = _is_int(horizon) and (
         _is_single(target) or (target is None and table.shape[1] == 1)
     )
     if _is_pandas(table):
-        return table.iloc[:n_pairs].copy(), y.iloc[:, 0] if alone else y
-    return table[:n_pairs].copy(), y[:, 0] if alone else y
+        return table.iloc[pairs.known].copy(), y.iloc[:, 0] if alone else y
+    return table[pairs.known].copy(), y[:, 0] if alone else y
 
 
 def _is_pandas(values: Any) -> bool:
@@ -201,31 +227,22 @@ def _locate_column(target: Any, table: Any) -> int:
     )
 
 
-def _count_pairs(n_rows: int, horizon: int) -> int:
-    if n_rows > horizon:
-        return n_rows - horizon
-    raise ValueError(
-        f"series has {n_rows} rows, too few for a horizon of {horizon}: expected at "
-        f"least {horizon + 1}, so that one row has a known target. Pass a longer "
-        "series or a shorter horizon."
-    )
-
-
-def _shift_columns(table: Any, pairs: list[tuple[int, int]], n_pairs: int) -> Any:
-    """One column for each (step, column): that column, ``step`` rows later."""
+def _shift_columns(table: Any, pairs: Pairs, columns: list[int]) -> Any:
+    """The target columns at each step, the columns side by side within a step."""
+    targets = [(step, column) for step in pairs.later for column in columns]
     if not _is_pandas(table):
         return np.stack(
-            [table[step : step + n_pairs, column] for step, column in pairs], axis=1
+            [table[pairs.later[step], column] for step, column in targets], axis=1
         )
     import pandas as pd  # already there, since the caller's table is a DataFrame
 
-    index = table.index[:n_pairs]
+    index = table.index[pairs.known]
     return pd.concat(
         [
-            table.iloc[step : step + n_pairs, column]
+            table.iloc[pairs.later[step], column]
             .set_axis(index)
             .rename(shift_name(table.columns[column], step))
-            for step, column in pairs
+            for step, column in targets
         ],
         axis=1,
     )
