@@ -24,20 +24,20 @@ def place(letter, k):
     return VALUES[np.flatnonzero(letter == ALPHABET)[0]]
 
 
-def test_every_letter_is_learnt(reciter):
+def test_fit_300_epochs_learns_every_letter_of_the_alphabet(reciter):
     assert reciter.score(VALUES[:-1], ALPHABET[1:]) == 1.0
 
 
-def test_the_closed_loop_recites_to_z(reciter):
+def test_forecast_from_a_recites_the_alphabet(reciter):
     recited = reciter.reset_states().forecast(25, start=VALUES[:1], feedback=place)
     assert "A" + "".join(recited) == string.ascii_uppercase
 
 
-def test_a_cold_k_is_taken_for_a_beginning(reciter):
+def test_predict_k_after_reset_states_gives_b(reciter):
     """A network that has only ever started at A answers what follows A."""
     assert reciter.reset_states().predict(VALUES[10:11]) == "B"
 
 
-def test_k_after_a_to_j_is_followed_by_l(reciter):
+def test_step_k_after_observe_a_to_j_gives_l(reciter):
     reciter.reset_states().observe(VALUES[:10])
     assert reciter.step(VALUES[10:11]) == "L"

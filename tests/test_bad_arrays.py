@@ -41,7 +41,7 @@ bad_value = pytest.mark.parametrize(
 
 
 @bad_value
-def test_bad_value_in_the_training_rows(value, text):
+def test_fit_rows_with_bad_value_raises(value, text):
     estimator = regressor()
     rows = with_value(X, value, (3, 1))
     assert_refused(estimator, lambda: estimator.fit(rows, y), text)
@@ -49,7 +49,7 @@ def test_bad_value_in_the_training_rows(value, text):
 
 @reader
 @bad_value
-def test_bad_value_in_later_rows(on_rows, read, value, text):
+def test_calls_with_bad_value_in_later_rows_raise(on_rows, read, value, text):
     rows = with_value(X, value, (3, 1))
     assert_refused(on_rows, lambda: read(on_rows, rows), text)
 
@@ -63,7 +63,7 @@ def test_bad_value_in_later_rows(on_rows, read, value, text):
     ],
 )
 @pytest.mark.parametrize("X", [X[:6], WINDOWS], ids=["rows", "windows"])
-def test_bad_value_in_the_targets(X, value, text):
+def test_fit_targets_with_bad_value_raises(X, value, text):
     estimator = regressor()
     target = with_value(y[:6], value, (3,))
     assert_refused(estimator, lambda: estimator.fit(X, target), text)
@@ -77,7 +77,7 @@ def test_bad_value_in_the_targets(X, value, text):
         ("heavy", "could not convert string to float: 'heavy'"),
     ],
 )
-def test_bad_value_in_the_sample_weights(value, text):
+def test_fit_sample_weight_with_bad_value_raises(value, text):
     estimator = regressor()
     weights = with_value(np.ones(N), value, (3,))
     assert_refused(estimator, lambda: estimator.fit(X, y, weights), text)
@@ -94,7 +94,7 @@ def test_bad_value_in_the_sample_weights(value, text):
     ],
     ids=["one entry", "a step inside", "a whole window", "infinity", "string"],
 )
-def test_bad_value_in_windows(on_windows, at, value, text):
+def test_fit_and_calls_with_bad_value_in_windows_raise(on_windows, at, value, text):
     """Only leading steps may be NaN: those lie before the series began."""
     windows = with_value(WINDOWS, value, at)
     fresh = regressor()
@@ -111,14 +111,14 @@ def test_bad_value_in_windows(on_windows, at, value, text):
 
 @reader
 @pytest.mark.parametrize("n_features", [1, 3])
-def test_another_number_of_features(on_rows, read, n_features):
+def test_calls_with_another_n_features_raise(on_rows, read, n_features):
     rows = np.ones((4, n_features))
     text = f"X has {n_features} features, but StatefulLSTMRegressor is expecting 2"
     assert_refused(on_rows, lambda: read(on_rows, rows), text)
 
 
 @pytest.mark.parametrize("windows", [WINDOWS[:, :, :1], WINDOWS[:, :2]])
-def test_windows_of_another_shape(on_windows, windows):
+def test_predict_windows_of_another_shape_raises(on_windows, windows):
     text = re.escape(
         f"X has windows of shape {windows.shape[1:]}, but StatefulLSTMRegressor was"
         " fitted on windows of shape (sequence_length, n_features) = (3, 2). Cut or"
@@ -128,7 +128,7 @@ def test_windows_of_another_shape(on_windows, windows):
 
 
 @reader
-def test_windows_after_rows(on_rows, read):
+def test_calls_with_windows_after_fit_on_rows_raise(on_rows, read):
     text = (
         r"was fitted on rows, X of shape .*, but got ready-made .*\. Pass X as in fit"
     )
@@ -136,7 +136,7 @@ def test_windows_after_rows(on_rows, read):
 
 
 @pytest.mark.parametrize("name", ["predict", "observe", "step", "partial_fit"])
-def test_rows_after_windows(on_windows, name):
+def test_calls_with_rows_after_fit_on_windows_raise(on_windows, name):
     text = (
         r"was fitted on ready-made windows, X of .*, but got rows.*\. Pass X as in fit"
     )
@@ -155,7 +155,7 @@ def test_rows_after_windows(on_windows, name):
     ],
     ids=["1-D", "4-D", "no rows", "no windows", "no steps", "no features"],
 )
-def test_not_rows_at_all(rows, text):
+def test_fit_X_of_bad_shape_raises(rows, text):
     estimator = regressor()
     assert_refused(estimator, lambda: estimator.fit(rows, y[: len(rows)]), text)
 
@@ -170,12 +170,12 @@ def test_not_rows_at_all(rows, text):
         (X, np.ones((N, 1, 1)), "Found array with dim 3"),
     ],
 )
-def test_targets_that_do_not_belong_to_the_rows(X, target, text):
+def test_fit_y_of_another_length_raises(X, target, text):
     estimator = regressor()
     assert_refused(estimator, lambda: estimator.fit(X, target), text)
 
 
-def test_targets_of_another_width_later(on_rows):
+def test_partial_fit_y_of_another_width_raises(on_rows):
     """Two columns after one would be cut to the first without a check."""
     estimator, two = copy.deepcopy(on_rows), np.ones((N, 2))
     assert_refused(estimator, lambda: estimator.partial_fit(X, two), "y has|output")
@@ -188,7 +188,7 @@ def test_targets_of_another_width_later(on_rows):
         (np.ones((N, 2)), "Sample weights must be 1D array or scalar"),
     ],
 )
-def test_sample_weights_of_another_shape(weights, text):
+def test_fit_sample_weight_of_another_shape_raises(weights, text):
     estimator = regressor()
     assert_refused(estimator, lambda: estimator.fit(X, y, weights), text)
 
@@ -199,7 +199,7 @@ def test_sample_weights_of_another_shape(weights, text):
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_too_few_rows_for_a_window(stateful):
+def test_fit_fewer_rows_than_sequence_length_raises(stateful):
     estimator = regressor(sequence_length=13, stateful=stateful)
     text = (
         r"12 row\(s\) to train on.* sequence_length=13 needs at least 13\."
@@ -208,7 +208,7 @@ def test_too_few_rows_for_a_window(stateful):
     assert_refused(estimator, lambda: estimator.fit(X, y), text)
 
 
-def test_too_few_rows_for_a_batch():
+def test_fit_fewer_rows_than_one_batch_raises():
     """The error names the smallest input that would do, and that input does."""
     estimator = regressor(sequence_length=3, batch_size=5)
     text = (
@@ -220,7 +220,7 @@ def test_too_few_rows_for_a_batch():
     assert estimator.fit(X[:7], y[:7]).n_windows_ == 5
 
 
-def test_too_few_windows_for_a_batch():
+def test_fit_fewer_windows_than_batch_size_raises():
     """Ready-made windows are counted in windows: their rows are not the caller's."""
     estimator = regressor(batch_size=5)
     text = (
@@ -235,7 +235,7 @@ def test_too_few_windows_for_a_batch():
     ("parameters", "n"),
     [({}, 4), ({"drop_remainder": False}, 1), ({"stateful": False}, 1)],
 )
-def test_only_windows_from_before_the_series_began(parameters, n):
+def test_fit_no_complete_window_raises(parameters, n):
     """The error says how many whole ones would do: a batch, or any."""
     estimator = regressor(batch_size=4, **parameters)
     short = left_nan_windows(X[:2], 3)
@@ -246,7 +246,7 @@ def test_only_windows_from_before_the_series_began(parameters, n):
     assert_refused(estimator, lambda: estimator.fit(short, y[:2]), text)
 
 
-def test_too_few_rows_beside_those_held_out():
+def test_fit_too_few_rows_with_validation_split_raises():
     """Six of twelve rows are held out: six hold two windows of five rows."""
     estimator = regressor(sequence_length=5, batch_size=3, validation_split=0.5)
     text = r"X holds 2 complete window\(s\) .*Pass at least 7 rows to train on"

@@ -33,7 +33,7 @@ from bad_input_cases import (
     ],
     ids=["NaN", "continuous", "two columns"],
 )
-def test_bad_labels(target, text):
+def test_classifier_fit_bad_labels_raises(target, text):
     estimator = classifier()
     assert_refused(estimator, lambda: estimator.fit(X, target), text)
 
@@ -44,20 +44,20 @@ def test_bad_labels(target, text):
 
 
 @pytest.mark.parametrize("name", ["fit", "partial_fit"])
-def test_single_class(name):
+def test_classifier_single_class_raises(name):
     estimator = classifier()
     text = r"at least two classes, but it holds 1 class: \['up'\]"
     train = getattr(estimator, name)
     assert_refused(estimator, lambda: train(X, ["up"] * N), text)
 
 
-def test_one_class_at_first_of_two_announced():
+def test_partial_fit_one_class_with_classes_given_works():
     """What the error advises works: `classes=` in the first `partial_fit`."""
     estimator = classifier().partial_fit(X, ["up"] * N, classes=["down", "up"])
     assert estimator.classes_.tolist() == ["down", "up"]
 
 
-def test_other_classes_announced_later(on_labels):
+def test_partial_fit_with_other_classes_raises(on_labels):
     text = (
         r"classes=\['down', 'flat'\] differs from the classes fitted, \['down', 'up'\]"
         r"\. Leave classes= out, or clone the estimator to start with others"
@@ -71,7 +71,7 @@ def test_other_classes_announced_later(on_labels):
 
 @pytest.mark.parametrize("class_weight", [None, {"down": 2}], ids=["", "weighted"])
 @pytest.mark.parametrize("stranger", ["flat", "zigzag"])
-def test_a_label_nobody_announced(on_labels, stranger, class_weight):
+def test_partial_fit_unknown_label_raises(on_labels, stranger, class_weight):
     """Sorted between, or after, those known: neither may pass for one of them."""
     labels = with_value(LABELS, stranger, (3,))
     fitted = copy.deepcopy(on_labels).set_params(class_weight=class_weight)
@@ -85,7 +85,7 @@ def test_a_label_nobody_announced(on_labels, stranger, class_weight):
 
 
 @pytest.mark.parametrize("X", [X[:6], WINDOWS], ids=["rows", "windows"])
-def test_all_weights_zero(X):
+def test_fit_sample_weight_all_zero_raises(X):
     estimator = regressor()
     text = "at least one non-zero|sample_weight is zero for all"
     assert_refused(estimator, lambda: estimator.fit(X, y[:6], np.zeros(6)), text)
@@ -96,13 +96,13 @@ def test_all_weights_zero(X):
     [({"sequence_length": 3}, 1), ({"validation_split": 0.5}, -1)],
     ids=["before the first window", "held out"],
 )
-def test_weight_only_on_rows_not_trained_on(parameters, at):
+def test_fit_sample_weight_zero_on_training_windows_raises(parameters, at):
     weights = with_value(np.zeros(N), 1.0, (at,))
     estimator = regressor(**parameters)
     text = r"sample_weight is zero for all \d+ windows to train on"
     assert_refused(estimator, lambda: estimator.fit(X, y, weights), text)
 
 
-def test_class_weights_all_zero():
+def test_fit_class_weight_all_zero_raises():
     estimator = classifier(class_weight={"down": 0, "up": 0})
     assert_refused(estimator, lambda: estimator.fit(X, LABELS), "weight.* zero")

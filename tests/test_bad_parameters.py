@@ -15,7 +15,7 @@ POSITIVE_INTS = ["units", "epochs", "batch_size", "sequence_length"]
 
 @pytest.mark.parametrize("name", POSITIVE_INTS)
 @pytest.mark.parametrize("value", [0, -1, np.int64(0)], ids=repr)
-def test_a_number_that_is_not_positive(name, value):
+def test_fit_count_not_positive_raises(name, value):
     estimator = regressor(**{name: value})
     text = re.escape(f"{name} must be a positive integer, got {value!r}.")
     assert_refused(estimator, lambda: estimator.fit(X, y), text)
@@ -23,7 +23,7 @@ def test_a_number_that_is_not_positive(name, value):
 
 @pytest.mark.parametrize("name", POSITIVE_INTS)
 @pytest.mark.parametrize("value", [2.5, "7", True, None], ids=repr)
-def test_a_number_that_is_not_whole(name, value):
+def test_fit_count_not_integer_raises(name, value):
     estimator = regressor(**{name: value})
     kind = type(value).__name__
     text = rf"{name} must be a positive integer.* got {value!r} of type {kind}"
@@ -39,7 +39,7 @@ def test_a_number_that_is_not_whole(name, value):
         ([True], TypeError, "units must be a positive integer, got True"),
     ],
 )
-def test_layers_of_bad_units(units, error, text):
+def test_fit_bad_units_raises(units, error, text):
     estimator = regressor(units=units)
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
 
@@ -48,7 +48,7 @@ def test_layers_of_bad_units(units, error, text):
     "name", ["stateful", "drop_remainder", "shuffle", "warm_start"]
 )
 @pytest.mark.parametrize("value", [1, "yes", None], ids=repr)
-def test_neither_true_nor_false(name, value):
+def test_fit_flag_not_bool_raises(name, value):
     estimator = regressor(**{name: value})
     text = f"{name} must be True or False, got {value!r} of type"
     assert_refused(estimator, lambda: estimator.fit(X, y), text, TypeError)
@@ -67,7 +67,7 @@ def test_neither_true_nor_false(name, value):
         (None, TypeError),
     ],
 )
-def test_fraction_outside_its_range(name, value, error):
+def test_fit_fraction_out_of_range_raises(name, value, error):
     estimator = regressor(**{name: value})
     text = f"{name} must be .*from 0 up to, but not including, 1.* got {value!r}"
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
@@ -76,7 +76,7 @@ def test_fraction_outside_its_range(name, value, error):
 @pytest.mark.parametrize(
     ("value", "error"), [(-1, ValueError), (0.5, TypeError), (None, TypeError)]
 )
-def test_verbose_below_silence(value, error):
+def test_fit_bad_verbose_raises(value, error):
     estimator = regressor(verbose=value)
     text = rf"verbose must be 0 \(silent\) or above \(progress bar\), got {value}"
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
@@ -93,7 +93,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("keyword", "nearest"), UNKNOWN.items())
-def test_unknown_keyword_names_the_nearest(keyword, nearest):
+def test_init_unknown_keyword_raises_naming_nearest(keyword, nearest):
     text = (
         rf"StatefulLSTMRegressor\(\) got an unexpected keyword argument '{keyword}'\."
         f" Did you mean '{nearest}'"
@@ -103,7 +103,7 @@ def test_unknown_keyword_names_the_nearest(keyword, nearest):
 
 
 @pytest.mark.parametrize(("keyword", "nearest"), UNKNOWN.items())
-def test_unknown_parameter_names_the_nearest(keyword, nearest):
+def test_set_params_unknown_name_raises_naming_nearest(keyword, nearest):
     estimator = regressor()
     assert_refused(
         estimator,
@@ -113,7 +113,7 @@ def test_unknown_parameter_names_the_nearest(keyword, nearest):
     )
 
 
-def test_parameters_are_set_all_or_none():
+def test_set_params_with_one_bad_name_sets_none():
     """A bad name beside a good routed one leaves the good one unset too."""
     estimator = regressor()
     assert_refused(
@@ -124,7 +124,7 @@ def test_parameters_are_set_all_or_none():
     )
 
 
-def test_unknown_keyword_of_the_classifier():
+def test_init_classifier_unknown_keyword_raises():
     with pytest.raises(TypeError, match=r"'class_wieght'.* mean 'class_weight'"):
         StatefulLSTMClassifier(class_wieght="balanced")
     with pytest.raises(TypeError, match="unexpected keyword argument 'class_weight'"):
@@ -145,6 +145,6 @@ def test_unknown_keyword_of_the_classifier():
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_bad_choices(parameters, error, text):
+def test_fit_bad_choice_raises(parameters, error, text):
     estimator = regressor(**parameters)
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)

@@ -39,13 +39,13 @@ BEFORE_FIT = {
 
 
 @pytest.mark.parametrize("call", BEFORE_FIT.values(), ids=BEFORE_FIT)
-def test_before_fit(call):
+def test_calls_before_fit_raise_NotFittedError(call):
     estimator = regressor()
     text = "This StatefulLSTMRegressor instance is not fitted yet"
     assert_refused(estimator, lambda: call(estimator), text, NotFittedError)
 
 
-def test_probabilities_before_fit():
+def test_predict_proba_before_fit_raises_NotFittedError():
     estimator = classifier()
     text = "This StatefulLSTMClassifier instance is not fitted yet"
     assert_refused(estimator, lambda: estimator.predict_proba(X), text, NotFittedError)
@@ -69,7 +69,7 @@ ZEROS = np.zeros((1, 2), np.float32)
     ],
     ids=["lanes", "units", "no cell state", "layers", "stateless"],
 )
-def test_state_of_another_shape(on_rows, layers):
+def test_set_states_of_another_shape_raises(on_rows, layers):
     """Both shapes are named."""
     state = on_rows.get_states().replace(layers=layers)
     text = re.escape(
@@ -79,33 +79,35 @@ def test_state_of_another_shape(on_rows, layers):
     assert_refused(on_rows, lambda: on_rows.set_states(state), text)
 
 
-def test_state_with_rows_of_another_width(on_rows):
+def test_set_states_context_of_another_width_raises(on_rows):
     state = on_rows.get_states().replace(context=np.zeros((0, 3)))
     text = r"context of shape \(0, 3\), but this estimator was fitted on rows of 2"
     assert_refused(on_rows, lambda: on_rows.set_states(state), text)
 
 
 @pytest.mark.parametrize("state", [3, ((ZEROS, ZEROS),), None], ids=["3", "tuple", "-"])
-def test_not_a_state(on_rows, state):
+def test_set_states_not_a_RecurrentState_raises(on_rows, state):
     text = f"must be a RecurrentState, as get_states.* got {type(state).__name__}"
     assert_refused(on_rows, lambda: on_rows.set_states(state), text, TypeError)
 
 
 @pytest.mark.parametrize("n", [0, -1])
-def test_forecast_of_no_steps(on_rows, n):
+def test_forecast_n_steps_not_positive_raises(on_rows, n):
     text = f"n_steps must be a positive integer, got {n}"
     assert_refused(on_rows, lambda: on_rows.forecast(n, feedback=feed_zeros), text)
 
 
 @pytest.mark.parametrize("n", [2.5, "3", None, True], ids=repr)
-def test_forecast_of_steps_that_are_not_a_number(on_rows, n):
+def test_forecast_n_steps_not_integer_raises(on_rows, n):
     text = f"n_steps must be a positive integer, got {n!r} of type"
     assert_refused(
         on_rows, lambda: on_rows.forecast(n, feedback=feed_zeros), text, TypeError
     )
 
 
-def test_forecast_where_a_prediction_is_no_row(on_rows, on_labels):
+def test_forecast_without_feedback_where_prediction_is_no_row_raises(
+    on_rows, on_labels
+):
     text = (
         r"A prediction cannot be the next row: it has 1 value\(s\), a row has 2"
         r" feature\(s\)\. Pass feedback=.* of shape \(2,\)"
@@ -125,11 +127,11 @@ def test_forecast_where_a_prediction_is_no_row(on_rows, on_labels):
         ([0, INF], r"NaN or infinity for step 0.*\. Return finite numbers: clip"),
     ],
 )
-def test_feedback_that_is_no_row(on_rows, row, text):
+def test_forecast_feedback_of_bad_row_raises(on_rows, row, text):
     assert_refused(on_rows, lambda: on_rows.forecast(3, feedback=lambda *_: row), text)
 
 
-def test_feedback_that_fails_later(on_rows):
+def test_forecast_feedback_bad_at_later_step_raises_naming_step(on_rows):
     """The step is named."""
 
     def feedback(prediction, k):
@@ -139,7 +141,7 @@ def test_feedback_that_fails_later(on_rows):
     assert_refused(on_rows, lambda: on_rows.forecast(5, feedback=feedback), text)
 
 
-def test_forecast_after_a_reset(on_rows):
+def test_forecast_after_reset_states_without_start_raises(on_rows):
     state = on_rows.get_states()
     try:
         on_rows.reset_states()
@@ -149,12 +151,12 @@ def test_forecast_after_a_reset(on_rows):
         on_rows.set_states(state)
 
 
-def test_forecast_after_windows(on_windows):
+def test_forecast_after_fit_on_windows_raises(on_windows):
     text = "forecast feeds back one row at a time.* ready-made windows"
     assert_refused(on_windows, lambda: on_windows.forecast(3), text)
 
 
-def test_rebuild_at_a_bad_batch_size(on_rows):
+def test_rebuild_bad_batch_size_raises(on_rows):
     text = "batch_size must be a positive integer, got 0"
     assert_refused(on_rows, lambda: on_rows.rebuild(0), text)
     text = "batch_size must be a positive integer, got 2.5 of type float"

@@ -28,7 +28,7 @@ from training_cases import (
 )
 
 
-def test_epoch_hooks_in_order_with_logs():
+def test_fit_callbacks_epoch_hooks_in_order_with_logs():
     recorder = Recorder()
     estimator = fit(regressor(callbacks=[recorder], validation_split=0.2))
     epochs = [
@@ -41,7 +41,7 @@ def test_epoch_hooks_in_order_with_logs():
     assert recorder.params["epochs"] == 3
 
 
-def test_weights_a_callback_sees_are_those_of_a_shorter_fit():
+def test_fit_callbacks_see_weights_of_each_epoch():
     recorder = Recorder()
     estimator = fit(regressor(callbacks=[recorder]))
     for k, seen in enumerate(recorder.weights, start=1):
@@ -51,7 +51,7 @@ def test_weights_a_callback_sees_are_those_of_a_shorter_fit():
     assert weight_change(recorder.weights[0], recorder.weights[-1]) > 1e-4
 
 
-def test_many_epochs_in_one_call_are_those_run_one_by_one():
+def test_fit_with_and_without_callback_gives_same_bits():
     """A callback that only looks on makes each epoch a call; nothing else may change.
 
     Seventy epochs are more than one call takes.
@@ -64,7 +64,7 @@ def test_many_epochs_in_one_call_are_those_run_one_by_one():
     assert_same_state(together.get_states(), apart.get_states())
 
 
-def test_batch_hooks_are_called_for_each_batch():
+def test_fit_callbacks_batch_hooks_for_each_batch():
     """The weights are as without the callback; the logs are the running means."""
     recorder = BatchRecorder()
     estimator = fit(regressor(callbacks=[recorder], metrics=["mae"], **FAST))
@@ -80,7 +80,7 @@ def test_batch_hooks_are_called_for_each_batch():
     assert weight_change(recorder.weights[0], recorder.weights[1]) > 1e-5
 
 
-def test_batch_logs_are_means_over_the_windows_so_far():
+def test_fit_callbacks_batch_logs_are_running_means():
     """With frozen weights each batch's loss is known from the predictions."""
     recorder = BatchRecorder()
     estimator = fit(regressor(callbacks=[recorder], epochs=1, **FROZEN))
@@ -90,7 +90,7 @@ def test_batch_logs_are_means_over_the_windows_so_far():
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_batch_end"])
-def test_lambda_callback_with_a_batch_hook(hook):
+def test_LambdaCallback_batch_hook_is_called(hook):
     """Both spellings that Keras has."""
     batches = []
     callback = keras.callbacks.LambdaCallback(
@@ -100,7 +100,7 @@ def test_lambda_callback_with_a_batch_hook(hook):
     assert batches == list(range(K)) * 2
 
 
-def test_lambda_callback_with_epoch_hooks():
+def test_LambdaCallback_epoch_hooks_are_called():
     seen = []
     callback = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: seen.append(epoch),
@@ -110,7 +110,7 @@ def test_lambda_callback_with_epoch_hooks():
     assert seen == [0, losses[0], 1, losses[1]]
 
 
-def test_a_callback_may_stop_training():
+def test_callback_stop_training_ends_fit():
     class StopAfterTwo(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 1:
@@ -125,7 +125,7 @@ def test_a_callback_may_stop_training():
     assert len(again.history_["loss"]) == 3
 
 
-def test_a_stop_as_an_epoch_begins_takes_effect_after_one_batch():
+def test_callback_stop_training_at_epoch_begin_ends_after_one_batch():
     """As in Keras, and however many batches a compiled call would have taken."""
     stopped = fit(regressor(callbacks=[StopAt("on_epoch_begin", 0)]))
     first = regressor(epochs=1).fit(X[: T - 1 + B], y[: T - 1 + B])
@@ -133,7 +133,7 @@ def test_a_stop_as_an_epoch_begins_takes_effect_after_one_batch():
     assert stopped.history_ == first.history_
 
 
-def test_a_callback_may_set_the_weights():
+def test_callback_set_weights_takes_effect():
     class Halve(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.set_weights([w / 2 for w in self.model.get_weights()])
@@ -145,7 +145,7 @@ def test_a_callback_may_set_the_weights():
     assert_identical_weights(estimator.get_weights(), halved.weights[-1])
 
 
-def test_callbacks_given_as_classes_with_routed_parameters():
+def test_callbacks_as_classes_take_routed_parameters():
     estimator = regressor(
         callbacks=[keras.callbacks.EarlyStopping],
         callbacks__0__monitor="loss",

@@ -81,7 +81,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_killed_training_goes_on_bit_for_bit(name, tmp_path):
+def test_fit_checkpoint_after_kill_resumes_bit_for_bit(name, tmp_path):
     """Killed after each number of epochs; weights, slots, history as if never."""
     options = CASES[name]
     whole = regressor(callbacks=callbacks(), **options).fit(X, Y)
@@ -97,7 +97,7 @@ def test_a_killed_training_goes_on_bit_for_bit(name, tmp_path):
         assert not list(tmp_path.iterdir())  # a finished training leaves nothing
 
 
-def test_an_epoch_is_not_trained_twice(tmp_path):
+def test_fit_checkpoint_trains_no_epoch_twice(tmp_path):
     """After three epochs three are left."""
     epochs = []
     count = keras.callbacks.LambdaCallback(
@@ -109,7 +109,7 @@ def test_an_epoch_is_not_trained_twice(tmp_path):
     assert epochs == [0, 1, 2, 3, 3, 4, 5]
 
 
-def test_every_few_epochs(tmp_path):
+def test_fit_checkpoint_every_resumes_from_last_written(tmp_path):
     """Between two checkpoints an epoch is trained again, to the same end."""
     epochs = []
     count = keras.callbacks.LambdaCallback(
@@ -123,7 +123,7 @@ def test_every_few_epochs(tmp_path):
     assert_identical_weights(learnt(again), learnt(regressor().fit(X, Y)))
 
 
-def test_early_stopping_remembers_its_best(tmp_path):
+def test_fit_checkpoint_keeps_EarlyStopping_best(tmp_path):
     """Killed while it waits: it stops at the same epoch, with the same weights."""
     options = {"optimizer": "sgd", "optimizer__learning_rate": 1.0, "epochs": 12}
     whole = regressor(callbacks=callbacks(), **options).fit(X, Y)
@@ -155,7 +155,7 @@ class Remember(keras.callbacks.Callback):
         self.flags[epoch % 3], self.many[0][epoch % 2] = True, True
 
 
-def test_callbacks_may_hold_any_arrays(tmp_path):
+def test_fit_checkpoint_callbacks_with_arrays_of_any_dtype(tmp_path):
     """Those of truth values are remembered too, and others are left alone."""
     whole, again = Remember(), Remember()
     regressor(callbacks=[whole, KillAt(None)]).fit(X, Y)
@@ -165,7 +165,7 @@ def test_callbacks_may_hold_any_arrays(tmp_path):
     assert again.kept == whole.kept[2:]
 
 
-def test_without_a_seed_the_first_one_is_kept(tmp_path):
+def test_fit_checkpoint_without_random_state_keeps_drawn_seed(tmp_path):
     options = {"random_state": None, "dropout": 0.3}
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(3), **options).fit(X, Y, checkpoint=tmp_path)
@@ -179,7 +179,7 @@ def test_without_a_seed_the_first_one_is_kept(tmp_path):
     assert_identical_weights(*ends)
 
 
-def test_more_epochs_go_on_where_fewer_were_killed(tmp_path):
+def test_fit_checkpoint_more_epochs_resumes(tmp_path):
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(4)).fit(X, Y, checkpoint=tmp_path)
     more = regressor(epochs=9, callbacks=callbacks()).fit(X, Y, checkpoint=tmp_path)
@@ -198,7 +198,7 @@ def test_more_epochs_go_on_where_fewer_were_killed(tmp_path):
     ],
     ids=["units", "rate", "seed", "patience", "loss"],
 )
-def test_another_training_starts_anew(change, tmp_path):
+def test_fit_checkpoint_other_parameters_starts_anew(change, tmp_path):
     """Parameters and data tell trainings apart; each has a file of its own."""
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
@@ -208,7 +208,7 @@ def test_another_training_starts_anew(change, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_other_data_starts_anew(tmp_path):
+def test_fit_checkpoint_other_data_starts_anew(tmp_path):
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
     weights = np.linspace(0.5, 1, 40)
@@ -254,7 +254,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_arguments_tell_trainings_apart(kind, tmp_path):
+def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
     """By their content, whatever they are: equal ones go on, others start anew."""
 
     def path(k):
@@ -265,7 +265,7 @@ def test_arguments_tell_trainings_apart(kind, tmp_path):
     assert path(0) == path(0) != path(1)
 
 
-def test_model_functions_tell_trainings_apart(tmp_path):
+def test_checkpoint_path_depends_on_model_function(tmp_path):
     """Partial ones by what they call and with what, methods by what they belong to."""
     paths = [
         regressor(model=model)._open_checkpoint(tmp_path, 1, X, Y, None).path
@@ -283,7 +283,7 @@ def test_model_functions_tell_trainings_apart(tmp_path):
     assert len(set(paths)) == 6
 
 
-def test_weights_in_a_series_tell_trainings_apart(tmp_path):
+def test_fit_checkpoint_other_sample_weight_starts_anew(tmp_path):
     with pytest.raises(Killed):
         weights = pd.Series(np.linspace(0.5, 1, 40))
         regressor(callbacks=callbacks(3)).fit(X, Y, weights, checkpoint=tmp_path)
@@ -293,15 +293,17 @@ def test_weights_in_a_series_tell_trainings_apart(tmp_path):
     assert_identical_weights(learnt(other), learnt(fresh))
 
 
-def test_what_cannot_be_told_apart_is_refused(tmp_path):
+def test_fit_checkpoint_argument_without_pickle_raises(tmp_path):
     """An object that has neither a configuration nor a pickle."""
     model = regressor(model=widened, model__like=threading.Lock())
-    text = "_thread.lock .*is unknown, since it cannot be pickled.* or leave checkpoint= out"
+    text = (
+        "_thread.lock .*is unknown, since it cannot be pickled.* leave checkpoint= out"
+    )
     with pytest.raises(TypeError, match=text):
         model.fit(X, Y, checkpoint=tmp_path)
 
 
-def test_ctrl_c_leaves_a_checkpoint(tmp_path):
+def test_fit_checkpoint_ctrl_c_keeps_file(tmp_path):
     """The estimator is fitted as far as it came, and the same call goes on."""
 
     class Interrupt(keras.callbacks.Callback):
@@ -315,7 +317,7 @@ def test_ctrl_c_leaves_a_checkpoint(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_labels_and_pipelines(tmp_path):
+def test_fit_checkpoint_of_classifier_in_pipeline(tmp_path):
     labels = np.where(Y > 0, "up", "down")
     pipe = make_pipeline(
         StandardScaler(), StatefulLSTMClassifier(3, epochs=3, random_state=0)
@@ -326,7 +328,7 @@ def test_labels_and_pipelines(tmp_path):
     assert (tmp_path / "new" / "one").is_dir()
 
 
-def test_a_search_shares_a_folder(tmp_path):
+def test_GridSearchCV_fit_checkpoint_shares_folder(tmp_path):
     search = GridSearchCV(
         regressor(epochs=2), {"batch_size": [1, 2]}, cv=TimeSeriesSplit(2)
     )
@@ -336,7 +338,7 @@ def test_a_search_shares_a_folder(tmp_path):
     np.testing.assert_array_equal(*scores)
 
 
-def test_csv_logger_goes_on(tmp_path):
+def test_fit_checkpoint_CSVLogger_resumes_without_second_header(tmp_path):
     """One header, one line for each epoch."""
     log = tmp_path / "log.csv"
     folder = tmp_path / "folder"
@@ -358,7 +360,7 @@ def test_csv_logger_goes_on(tmp_path):
 # --------------------------------------------------------------------------------------
 
 
-def test_a_spoilt_checkpoint_is_refused(tmp_path):
+def test_fit_checkpoint_damaged_file_raises(tmp_path):
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)
     (file,) = tmp_path.iterdir()
@@ -373,7 +375,7 @@ def test_a_spoilt_checkpoint_is_refused(tmp_path):
     assert not hasattr(model, "state_")
 
 
-def test_fewer_epochs_than_are_trained_are_refused(tmp_path):
+def test_fit_checkpoint_fewer_epochs_than_trained_raises(tmp_path):
     """Their weights are gone; as many as are trained only end what was begun."""
     with pytest.raises(Killed):
         regressor(callbacks=[KillAt(4)]).fit(X, Y, checkpoint=tmp_path)
@@ -397,7 +399,7 @@ def test_fewer_epochs_than_are_trained_are_refused(tmp_path):
         ({"checkpoint": 3}, TypeError, "checkpoint must be .* folder, got 3"),
     ],
 )
-def test_bad_arguments(options, error, text, tmp_path):
+def test_fit_checkpoint_bad_arguments_raise(options, error, text, tmp_path):
     with pytest.raises(error, match=text):
         regressor().fit(X, Y, **{"checkpoint": tmp_path, **options})
 
@@ -420,7 +422,7 @@ def train_in_process(folder, counter, result):
 
 
 @pytest.mark.slow
-def test_kill_minus_nine_twenty_times(tmp_path):
+def test_fit_checkpoint_survives_twenty_sigkills(tmp_path):
     """Processes killed at random moments; the last one ends where one alone would."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sklstm.regressor", "test_checkpoint"])
@@ -473,7 +475,7 @@ for warning in caught:
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_no_training(tmp_path):
+def test_fit_checkpoint_full_disk_warns_and_goes_on(tmp_path):
     """The operating system refuses the bytes: a warning each time, no rest of it."""
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 # --------------------------------------------------------------------------------------
 
 
-def test_pipeline_is_scaling_before_the_fit():
+def test_Pipeline_with_StandardScaler_equals_scaling_by_hand():
     pipeline = make_pipeline(StandardScaler(), regressor()).fit(X, y)
     scaler = StandardScaler().fit(X)
     plain = regressor().fit(scaler.transform(X), y)
@@ -38,7 +38,7 @@ def test_pipeline_is_scaling_before_the_fit():
     assert pipeline.score(X, y) == r2_score(y, pipeline.predict(X))
 
 
-def test_transformed_target():
+def test_TransformedTargetRegressor_equals_scaling_y_by_hand():
     wrapped = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
     wrapped.fit(X, y)
     mean, scale = y.mean(), y.std()
@@ -48,7 +48,7 @@ def test_transformed_target():
     assert_close(wrapped.predict(X_NEW), expected)
 
 
-def test_transformed_target_of_two_columns():
+def test_TransformedTargetRegressor_of_two_outputs():
     wrapped = TransformedTargetRegressor(
         regressor(), func=lambda y: y / 2, inverse_func=lambda y: y * 2
     ).fit(X, Y2)
@@ -56,14 +56,14 @@ def test_transformed_target_of_two_columns():
     assert_close(wrapped.predict(X_NEW), 2 * plain.predict(X_NEW))
 
 
-def test_kinds():
+def test_is_regressor_and_is_classifier():
     assert is_regressor(regressor())
     assert is_classifier(classifier())
     assert is_regressor(make_pipeline(StandardScaler(), regressor()))
     assert not is_classifier(regressor())
 
 
-def test_representations():
+def test_repr_and_html_show_parameters():
     """In a notebook, before and after fitting."""
     estimator = regressor(optimizer__learning_rate=0.125)
     assert "optimizer__learning_rate=0.125" in repr(estimator)
@@ -76,7 +76,7 @@ def test_representations():
 # --------------------------------------------------------------------------------------
 
 
-def test_multi_output_regressor():
+def test_MultiOutputRegressor_fits_one_network_per_column():
     """One network for each column."""
     both = MultiOutputRegressor(regressor()).fit(X, Y2)
     assert both.predict(X_NEW).shape == (8, 2)
@@ -87,7 +87,7 @@ def test_multi_output_regressor():
     assert together.predict(X_NEW).shape == (8, 2)
 
 
-def test_voting_regressor():
+def test_VotingRegressor_weighs_members():
     members = [("lstm", regressor()), ("linear", LinearRegression())]
     weights = np.linspace(0.5, 1.5, 60)
     voting = VotingRegressor(members, weights=[3, 1]).fit(X, y, sample_weight=weights)
@@ -97,7 +97,7 @@ def test_voting_regressor():
     assert_close(voting.predict(X_NEW), expected)
 
 
-def test_calibrated_classifier():
+def test_CalibratedClassifierCV_equals_members_by_hand():
     """A member is fitted on a split's training rows, and calibrated on what follows."""
     calibrated = CalibratedClassifierCV(classifier(), cv=SPLITS).fit(X, LABELS)
     assert calibrated.classes_.tolist() == ["down", "up"]
@@ -116,7 +116,7 @@ def test_calibrated_classifier():
     assert set(calibrated.predict(X_NEW)) <= {"down", "up"}
 
 
-def test_permutation_importance():
+def test_permutation_importance_of_constant_feature_is_zero():
     """A feature that never changes matters nothing; one that drives y does."""
     constant = np.column_stack([X, np.ones(60)])
     estimator = regressor(epochs=20).fit(constant[:45], y[:45])

@@ -105,7 +105,7 @@ def at_once(*tasks: Callable[[], Any]) -> list[Any]:
     return [results[k] for k in range(len(tasks))]
 
 
-def test_the_watchdog_barks():
+def test_at_once_raises_an_error_of_a_thread():
     """An error in a thread reaches the test."""
 
     def fail():
@@ -115,7 +115,7 @@ def test_the_watchdog_barks():
         at_once(fail, lambda: None)
 
 
-def test_one_estimator_predicts_in_two_threads(alone):
+def test_predict_in_two_threads_gives_same_bits(alone):
     """Short walks in NumPy and long ones compiled, mixed: nobody sees the other's."""
     estimator = alone[0]
     state = estimator.get_states()
@@ -131,7 +131,7 @@ def test_one_estimator_predicts_in_two_threads(alone):
     assert estimator.get_states() is state
 
 
-def test_copies_step_in_two_threads(alone):
+def test_step_of_copies_in_two_threads_gives_same_bits(alone):
     """Each has a state of its own, whatever arrays they share."""
     estimator = alone[0]
     rows = [MANY[:100], MANY[100:200]]
@@ -147,14 +147,14 @@ def test_copies_step_in_two_threads(alone):
         np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_two_fits_of_one_shape_at_once(alone):
+def test_fit_same_shape_in_two_threads_gives_same_bits(alone):
     """They want the same program: one of them gets it, the other one its own."""
     found = at_once(lambda: fit("one", 0), lambda: fit("one", 1))
     assert_equal_estimators(found[0], alone[0])
     assert_equal_estimators(found[1], alone[1])
 
 
-def test_two_fits_of_two_shapes_compile_at_once(alone):
+def test_fit_two_shapes_in_two_threads_gives_same_bits(alone):
     """With nothing compiled yet."""
     POOL.clear()
     found = at_once(lambda: fit("one"), lambda: fit("another"))
@@ -162,7 +162,7 @@ def test_two_fits_of_two_shapes_compile_at_once(alone):
     assert_equal_estimators(found[1], fit("another"))
 
 
-def test_fits_during_predictions(alone):
+def test_fit_while_another_thread_predicts_gives_same_bits(alone):
     """A long walk and a fit of the same shape borrow from one pool."""
     estimator = alone[0]
     expected = estimator.predict(MANY)
@@ -186,14 +186,14 @@ def test_fits_during_predictions(alone):
         assert_equal_estimators(found, alone[k % 2])
 
 
-def test_joblib_threads_give_what_one_thread_gives():
+def test_cross_validate_in_joblib_threads_gives_same_bits():
     """scikit-learn's folds, two at a time in one process."""
     found = [folds(n_jobs=1), folds(n_jobs=2, backend="threading")]
     for one, two in zip(*found, strict=True):
         assert_equal_estimators(one, two)
 
 
-def test_seeding_by_turns():
+def test_seeded_in_two_threads_takes_turns():
     """Keras draws from global generators, which are lent to one builder at a time.
 
     Without turns, the one who comes second takes the first one's seed for the user's
@@ -259,13 +259,13 @@ def worker() -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.mark.slow
-def test_a_spawned_worker_fits_the_same_bits(worker, alone):
+def test_fit_in_spawned_process_gives_same_bits(worker, alone):
     found = worker.submit(fit, "one", 1).result(PATIENCE)
     assert_equal_estimators(found, alone[1])
 
 
 @pytest.mark.slow
-def test_a_spawned_worker_goes_on_where_this_process_stopped(worker, alone):
+def test_partial_fit_in_spawned_process_gives_same_bits(worker, alone):
     """And what it did can be gone on from here."""
     sent = copy.deepcopy(alone[0])
     later = make_rows(5, 2, seed=3)
@@ -279,7 +279,7 @@ def test_a_spawned_worker_goes_on_where_this_process_stopped(worker, alone):
 
 
 @pytest.mark.slow
-def test_loky_workers_fit_the_same_bits(alone):
+def test_fit_in_loky_workers_gives_same_bits(alone):
     """joblib's own processes, and cross-validation in one and in two of them."""
     jobs = [joblib.delayed(fit)("one", k) for k in (0, 1)]
     found = joblib.Parallel(n_jobs=2, backend="loky", timeout=PATIENCE)(jobs)
@@ -310,7 +310,7 @@ for a, b in zip(one, two):
 
 
 @pytest.mark.slow
-def test_as_many_threads_in_the_workers_fit_the_same_bits():
+def test_cross_validate_n_jobs_2_large_network_gives_same_bits():
     """Where products are so large that the order of their sums depends on threads."""
     done = run(IN_ONE_AND_IN_TWO, TF_NUM_INTRAOP_THREADS="1")
     assert done.returncode == 0, done.stderr
@@ -373,7 +373,7 @@ def draws(between: Callable[[], Any]) -> list[Any]:
     return [*drawn, random.random(), np.random.random()]  # noqa: NPY002
 
 
-def test_what_is_global_is_left_alone():
+def test_fit_leaves_global_generators_and_settings_alone():
     """Generators, in their states and in what they draw next, and settings."""
     expected, settings = draws(lambda: None), settings_of_the_process()
     states = []
@@ -389,7 +389,7 @@ def test_what_is_global_is_left_alone():
 
 
 @pytest.mark.parametrize("options", [{}, {"units": (2, 3), "dropout": 0.1}])
-def test_generators_are_not_even_borrowed(options, monkeypatch):
+def test_fit_never_sets_global_generators(options, monkeypatch):
     """For no moment, in which another thread might draw; model functions need them."""
     states = {random: ("seed", "setstate"), np.random: ("seed", "set_state")}
     for module, names in states.items():
@@ -401,7 +401,7 @@ def test_generators_are_not_even_borrowed(options, monkeypatch):
     assert global_generators() == before
 
 
-def test_fits_without_random_state_differ():
+def test_fit_without_random_state_differs_each_time():
     """Whatever the global generators are seeded with."""
     weights = []
     for _ in range(2):
@@ -437,7 +437,7 @@ def megabytes_in_use() -> float:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
-def test_fits_leave_no_memory_behind():
+def test_fit_sixty_times_leaks_no_memory():
     """Sixty more fits, in four lots: the usual lot leaves 8 kB.
 
     TensorFlow keeps 35 kB for every name that a variable ever had: an optimizer that is

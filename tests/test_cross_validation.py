@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 
-def test_cross_validate():
+def test_cross_validate_equals_loop_over_splits():
     scores = cross_validate(
         regressor(),
         X,
@@ -46,7 +46,7 @@ def test_cross_validate():
         assert_identical_weights(fitted.get_weights(), again.get_weights())
 
 
-def test_cross_validation_of_two_outputs():
+def test_cross_val_score_of_two_outputs_equals_loop():
     found = cross_val_score(regressor(), X, Y2, cv=SPLITS)
     assert_close(found, by_hand(regressor(), Y2)["test"])
 
@@ -62,7 +62,7 @@ def test_cross_validation_of_two_outputs():
         ),
     ],
 )
-def test_classification_scores_of_string_labels(scoring, metric):
+def test_cross_val_score_of_string_labels_equals_loop(scoring, metric):
     estimator = make_pipeline(StandardScaler(), classifier())
     found = cross_val_score(estimator, X, LABELS, cv=SPLITS, scoring=scoring)
     expected = []
@@ -74,7 +74,7 @@ def test_classification_scores_of_string_labels(scoring, metric):
     assert_close(found, expected)
 
 
-def test_learning_curve():
+def test_learning_curve_equals_loop():
     """Each point is a fit on the first rows of a split's training rows."""
     sizes, train_scores, test_scores = learning_curve(
         regressor(), X, y, cv=SPLITS, train_sizes=[8, 15]
@@ -87,7 +87,7 @@ def test_learning_curve():
             assert_close(test_scores[k, i], fitted.score(X[test], y[test]))
 
 
-def test_validation_curve():
+def test_validation_curve_equals_loop():
     train_scores, test_scores = validation_curve(
         regressor(), X, y, param_name="epochs", param_range=[1, 3], cv=SPLITS
     )

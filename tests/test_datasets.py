@@ -23,7 +23,7 @@ LOADERS = [
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_rows_are_regular_and_whole(load):
+def test_load_gives_regular_index_without_missing_values(load):
     """No step of time is missing or repeated, and no value either."""
     frame = load()
     assert frame.index.freq is not None
@@ -33,7 +33,7 @@ def test_rows_are_regular_and_whole(load):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_what_a_caller_changes_is_the_callers(load):
+def test_load_reads_anew_after_caller_changed_frame(load):
     """Each call reads anew: changes of a frame do not reach the next one."""
     first = load()
     first.iloc[:, 0] = -1
@@ -55,7 +55,7 @@ def test_what_a_caller_changes_is_the_callers(load):
         (load_shampoo_sales, "sales"),
     ],
 )
-def test_each_target_is_the_value_of_the_next_row(load, target):
+def test_load_return_X_y_target_is_next_row(load, target):
     """X is the series without its last row, y the same without its first."""
     frame = load()
     X, y = load(return_X_y=True)
@@ -69,7 +69,7 @@ def test_each_target_is_the_value_of_the_next_row(load, target):
 # The numbers below were taken from the original files with awk, not with pandas.
 
 
-def test_bike_rentals_agree_with_the_source():
+def test_load_bike_rentals_agrees_with_source():
     frame = load_bike_rentals()
     assert frame.shape == (8760, 10)
     assert frame.index[0] == pd.Timestamp("2011-01-01 00:00")
@@ -84,7 +84,7 @@ def test_bike_rentals_agree_with_the_source():
     assert peak.tolist() == [486, 52, 434, 0.86, 0.803, 0.47, 0.2985, "clear", 0, 1]
 
 
-def test_hours_without_rentals_are_the_ones_added():
+def test_load_bike_rentals_hours_without_rentals_are_those_added():
     """115 hours, with the weather of the hour before and the calendar of their day."""
     frame = load_bike_rentals()
     added = frame[frame["rentals"] == 0]
@@ -99,7 +99,7 @@ def test_hours_without_rentals_are_the_ones_added():
     assert night["workingday"].tolist() == [0] + 13 * [1]
 
 
-def test_bike_calendar_is_that_of_2011():
+def test_load_bike_rentals_calendar_is_that_of_2011():
     """A working day is a weekday without a holiday, and there were ten holidays."""
     frame = load_bike_rentals()
     weekday = frame.index.day_of_week < 5
@@ -110,7 +110,7 @@ def test_bike_calendar_is_that_of_2011():
     assert pd.Timestamp("2011-07-04") in holidays
 
 
-def test_bike_features_tell_the_calendar_of_the_next_hour():
+def test_load_bike_rentals_features_describe_next_hour():
     X, _ = load_bike_rentals(return_X_y=True)
     assert X.shape == (8759, 14)
     before_holiday = X.loc["2011-07-03 23:00"]  # Sunday; Monday the 4th is a holiday
@@ -125,7 +125,7 @@ def test_bike_features_tell_the_calendar_of_the_next_hour():
     assert X["wet"].sum() + X["misty"].sum() < len(X)
 
 
-def test_online_retail_agrees_with_the_published_totals():
+def test_load_online_retail_agrees_with_published_totals():
     """Days, orders and pounds, as others counted them with the same cleaning."""
     frame = load_online_retail()
     assert frame.shape == (739, 3)
@@ -138,7 +138,7 @@ def test_online_retail_agrees_with_the_published_totals():
     assert frame["revenue"].idxmax() == pd.Timestamp("2011-12-09")
 
 
-def test_the_shop_sells_on_one_saturday_and_on_no_bank_holiday():
+def test_load_online_retail_sells_on_one_saturday_and_no_bank_holiday():
     frame = load_online_retail()
     open_days = frame[frame["orders"] > 0]
     saturdays = open_days[open_days.index.day_of_week == 5]
@@ -149,7 +149,7 @@ def test_the_shop_sells_on_one_saturday_and_on_no_bank_holiday():
     assert ((frame["orders"] == 0) == (frame["revenue"] == 0)).all()
 
 
-def test_retail_features_tell_the_calendar_of_the_next_day():
+def test_load_online_retail_features_describe_next_day():
     X, _ = load_online_retail(return_X_y=True)
     assert X.shape == (738, 5)
     thursday, friday = X.loc["2011-04-28"], X.loc["2011-05-06"]
@@ -161,7 +161,7 @@ def test_retail_features_tell_the_calendar_of_the_next_day():
     assert X["next_day_off"].sum() == 105 + 17  # no bank holiday on a Saturday
 
 
-def test_seattle_weather_agrees_with_the_source():
+def test_load_seattle_weather_agrees_with_source():
     frame = load_seattle_weather()
     assert frame.shape == (1461, 5)
     assert frame.index[0] == pd.Timestamp("2012-01-01")
@@ -173,7 +173,7 @@ def test_seattle_weather_agrees_with_the_source():
     assert frame.loc["2012-01-02"].tolist() == [10.9, 10.6, 2.8, 4.5, "rain"]
 
 
-def test_seattle_classes_are_the_mended_ones():
+def test_load_seattle_weather_classes_are_corrected():
     """In copies made before 2020 most rainy days after 2012 are "fog" or "sun"."""
     frame = load_seattle_weather()
     wet = frame["precipitation"] > 0
@@ -183,7 +183,7 @@ def test_seattle_classes_are_the_mended_ones():
     assert by_year.to_dict() == {2012: 191, 2013: 158, 2014: 148, 2015: 144}
 
 
-def test_seattle_features_tell_todays_class():
+def test_load_seattle_weather_features_hold_todays_class():
     X, y = load_seattle_weather(return_X_y=True)
     assert X.shape == (1460, 11)
     classes = X.filter(like="is_")
@@ -192,7 +192,7 @@ def test_seattle_features_tell_todays_class():
     assert (today.to_numpy()[1:] == y.to_numpy()[:-1]).all()
 
 
-def test_shampoo_sales_agree_with_the_source():
+def test_load_shampoo_sales_agrees_with_source():
     frame = load_shampoo_sales()
     assert frame.shape == (36, 1)
     assert frame["sales"].sum() == pytest.approx(11_253.6)
@@ -201,7 +201,7 @@ def test_shampoo_sales_agree_with_the_source():
     assert (frame.index.day == 1).all()
 
 
-def test_loading_needs_no_tensorflow():
+def test_load_imports_no_tensorflow():
     program = (
         "import sys; from sklstm.datasets import load_seattle_weather as load; load(); "
         "sys.exit('tensorflow' in sys.modules)"

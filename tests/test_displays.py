@@ -34,7 +34,7 @@ DISPLAYS = {
 
 
 @pytest.mark.parametrize("make", DISPLAYS.values(), ids=DISPLAYS)
-def test_plot_makes_axes_or_takes_them(make):
+def test_plot_makes_axes_or_draws_on_those_given(make):
     display = make()
     assert display.plot() is display
     assert display.figure_ is display.ax_.figure
@@ -44,7 +44,7 @@ def test_plot_makes_axes_or_takes_them(make):
 
 
 @pytest.mark.parametrize("make", DISPLAYS.values(), ids=DISPLAYS)
-def test_missing_matplotlib(make, monkeypatch):
+def test_plot_without_matplotlib_raises_ImportError(make, monkeypatch):
     """Nothing but drawing needs it, and the error says what to install."""
     display = make()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -53,7 +53,7 @@ def test_missing_matplotlib(make, monkeypatch):
     assert str(error.value).startswith(type(display).__name__)
 
 
-def test_importing_loads_neither_matplotlib_nor_tensorflow():
+def test_import_plotting_loads_neither_matplotlib_nor_tensorflow():
     code = (
         "import sys, sklstm.plotting\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
@@ -64,7 +64,7 @@ def test_importing_loads_neither_matplotlib_nor_tensorflow():
 
 
 @pytest.mark.parametrize("kind", [LossCurveDisplay, LanesDisplay, StateDisplay])
-def test_other_estimators_are_refused(kind):
+def test_from_estimator_of_other_estimator_raises(kind):
     data = (X,) if kind is not LossCurveDisplay else ()
     with pytest.raises(TypeError, match=r"StatefulLSTMRegressor.*got LinearRegression"):
         kind.from_estimator(LinearRegression().fit(X, Y), *data)

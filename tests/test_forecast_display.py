@@ -14,7 +14,7 @@ from sklstm.plotting import (
 )
 
 
-def test_arrays_lie_at_their_rows():
+def test_from_predictions_of_arrays_draws_at_row_numbers():
     display = ForecastDisplay.from_predictions([1, 2], [3.0, 4.0, 5.0], unit="mm")
     (truth,), (forecast,) = display.truth_lines_, display.forecast_lines_
     assert_close(truth.get_xydata(), [[0, 1], [1, 2]])
@@ -23,7 +23,7 @@ def test_arrays_lie_at_their_rows():
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("row", "mm")
 
 
-def test_dates_of_the_truth_hold_for_the_forecast():
+def test_from_predictions_takes_dates_of_y_true():
     display = ForecastDisplay.from_predictions(Y[:3], np.zeros(3), unit="m³/s")
     for line in [*display.truth_lines_, *display.forecast_lines_]:
         assert list(line.get_xdata()) == list(DAYS[:3].to_numpy())
@@ -37,7 +37,7 @@ def test_dates_of_the_truth_hold_for_the_forecast():
     assert display.ax_.get_ylabel() == "flow (m³/s)"
 
 
-def test_a_forecast_beyond_the_data():
+def test_from_predictions_beyond_y_true_uses_own_index():
     """Each is drawn where its own index says; neither need cover the other."""
     beyond = pd.Series([7.0, 8.0], DAYS[4:6])
     display = ForecastDisplay.from_predictions(Y[:5], beyond)
@@ -46,14 +46,14 @@ def test_a_forecast_beyond_the_data():
     assert display.ax_.get_ylabel() == "flow"
 
 
-def test_an_index_places_both():
+def test_from_predictions_index_places_both_lines():
     later = DAYS[:3] + pd.Timedelta(hours=1)
     display = ForecastDisplay.from_predictions(Y[:2], np.zeros(3), index=later)
     assert list(display.truth_lines_[0].get_xdata()) == list(later[:2].to_numpy())
     assert list(display.forecast_lines_[0].get_xdata()) == list(later.to_numpy())
 
 
-def test_periods_are_dates():
+def test_from_predictions_draws_periods_as_dates():
     months = pd.period_range("2024-01", periods=3, freq="M")
     display = ForecastDisplay.from_predictions(None, pd.Series([1.0, 2, 3], months))
     assert list(display.forecast_lines_[0].get_xdata()) == [
@@ -65,7 +65,7 @@ def test_periods_are_dates():
     assert legend_of(display.ax_) == ["forecast"]
 
 
-def test_dates_keep_their_time_zone():
+def test_from_predictions_keeps_time_zone():
     hours = pd.date_range("2024-07-01", periods=25, freq="h", tz="Europe/Berlin")
     display = ForecastDisplay.from_predictions(None, np.zeros(25), index=hours)
     display.figure_.canvas.draw()
@@ -75,7 +75,7 @@ def test_dates_keep_their_time_zone():
     assert formatter.format_ticks([midnight, noon]) == ["Jul-01", "12:00"]
 
 
-def test_outputs_have_a_colour_each():
+def test_from_predictions_of_two_outputs_two_colours():
     y = pd.DataFrame({"high": [5.0, 6.0], "low": [1.0, 2.0]})
     display = ForecastDisplay.from_predictions(y, y.to_numpy() + 1, unit="°C")
     assert [line.get_ydata().tolist() for line in display.forecast_lines_] == [
@@ -88,12 +88,12 @@ def test_outputs_have_a_colour_each():
     assert display.ax_.get_ylabel() == "°C"
 
 
-def test_outputs_without_names():
+def test_from_predictions_numbers_outputs_without_names():
     display = ForecastDisplay.from_predictions(None, np.zeros((3, 2)))
     assert legend_of(display.ax_) == ["forecast: output 0", "forecast: output 1"]
 
 
-def test_keywords_of_the_lines():
+def test_from_predictions_passes_line_keywords():
     display = ForecastDisplay.from_predictions(
         [1.0], [2.0], truth_kw={"c": "r", "label": "gauge"}, ls=":", label="LSTM"
     )
@@ -106,7 +106,7 @@ def test_keywords_of_the_lines():
     assert again.figure_ is display.figure_
 
 
-def test_labels_are_steps_on_an_axis_of_classes():
+def test_from_predictions_of_labels_draws_steps_over_classes():
     display = ForecastDisplay.from_predictions(
         pd.Series(["sun", None, "rain"]), np.array(["rain", "rain", "fog"])
     )
@@ -119,7 +119,7 @@ def test_labels_are_steps_on_an_axis_of_classes():
     assert texts(display.ax_.get_yticklabels()) == ["fog", "rain", "sun"]
 
 
-def test_classes_of_a_classifier():
+def test_from_estimator_of_classifier_orders_classes():
     """In its order, numbers among them; labels it never saw come last."""
     x = np.array([[0.0], [1.0], [2.0], [3.0]])
     classifier = LogisticRegression().fit(x, [10, 10, 20, 20])
@@ -129,7 +129,7 @@ def test_classes_of_a_classifier():
     assert display.forecast_lines_[0].get_ydata().tolist() == [0, 0, 1, 1]
 
 
-def test_forecast_of_any_estimator():
+def test_from_estimator_of_any_estimator_uses_dates_of_X():
     """By the dates of X where y has none."""
     model = LinearRegression().fit(X, Y)
     display = ForecastDisplay.from_estimator(model, X, Y.to_numpy()[:30], unit="m³/s")
@@ -141,7 +141,7 @@ def test_forecast_of_any_estimator():
     assert list(display.truth_lines_[0].get_xdata()) == list(later.to_numpy())
 
 
-def test_forecast_of_a_stateful_estimator():
+def test_from_estimator_of_stateful_estimator_leaves_state():
     before = fitted().get_states()
     display = ForecastDisplay.from_estimator(fitted(), X_NEW)
     assert_close(display.forecast_lines_[0].get_ydata(), fitted().predict(X_NEW))
@@ -166,12 +166,14 @@ def test_forecast_of_a_stateful_estimator():
         ),
     ],
 )
-def test_forecasts_that_cannot_be_placed(y_true, y_pred, options, message):
+def test_from_predictions_with_mismatched_index_raises(
+    y_true, y_pred, options, message
+):
     with pytest.raises(ValueError, match=message):
         ForecastDisplay.from_predictions(y_true, y_pred, **options)
 
 
-def test_what_the_caller_gave_is_left_alone():
+def test_from_predictions_leaves_arguments_unchanged():
     y = pd.Series([1.0, 2.0], name="flow")
     prediction = pd.DataFrame({"other": [1.0, 2.0]})
     ForecastDisplay.from_predictions(y, prediction, index=DAYS[:2])

@@ -14,19 +14,19 @@ from sklstm.preprocessing import frame_series
 # --------------------------------------------------------------------------------------
 
 
-def test_next_value_of_an_array():
+def test_frame_series_of_array_by_hand():
     X, y = frame_series(np.array([10, 11, 12, 13]))
     np.testing.assert_array_equal(X, [[10], [11], [12]])
     np.testing.assert_array_equal(y, [11, 12, 13])
     assert X.dtype == y.dtype == int
 
 
-def test_several_horizons_by_hand():
+def test_frame_series_several_horizons_by_hand():
     _, y = frame_series([10, 11, 12, 13, 14], range(1, 4))
     np.testing.assert_array_equal(y, [[11, 12, 13], [12, 13, 14]])
 
 
-def test_several_horizons_and_columns_by_hand():
+def test_frame_series_several_horizons_and_columns_by_hand():
     series = np.column_stack([np.arange(4), np.arange(4) + 10])
     X, y = frame_series(series, [2, 1])
     np.testing.assert_array_equal(X, [[0, 10], [1, 11]])
@@ -49,7 +49,7 @@ HORIZONS = [1, 2, 4, [1], [3], [1, 2], [3, 1], range(1, 4), np.array([2, 5])]
 
 @pytest.mark.parametrize("horizon", HORIZONS, ids=str)
 @pytest.mark.parametrize("n_features", [1, 2, 3])
-def test_pairs_equal_a_naive_loop(horizon, n_features):
+def test_frame_series_equals_naive_loop(horizon, n_features):
     horizons = np.atleast_1d(horizon).tolist()
     targets = [None, 0, -1, [0], list(range(n_features))[::-1]]
     for n_rows, target in itertools.product(range(max(horizons) + 1, 9), targets):
@@ -70,14 +70,14 @@ def test_pairs_equal_a_naive_loop(horizon, n_features):
         np.testing.assert_array_equal(frame_y, y)
 
 
-def test_arrays_of_one_dimension_and_of_one_column_agree():
+def test_frame_series_of_1d_equals_one_column():
     series = rows_of(6)
     flat, table = frame_series(series[:, 0], 2), frame_series(series, 2)
     for one, two in zip(flat, table, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
-def test_the_rows_left_over_are_those_to_forecast_from():
+def test_frame_series_leaves_over_rows_to_forecast_from():
     series = np.arange(10)
     for horizon in (1, 3, range(1, 5)):
         X, _ = frame_series(series, horizon)
@@ -86,7 +86,7 @@ def test_the_rows_left_over_are_those_to_forecast_from():
         np.testing.assert_array_equal(np.concatenate([X, left])[:, 0], series)
 
 
-def test_any_dtype_is_framed():
+def test_frame_series_keeps_any_dtype():
     letters = np.array(list("abcd"))
     X, y = frame_series(letters)
     assert X.ravel().tolist() == list("abc") and y.tolist() == list("bcd")
@@ -106,7 +106,7 @@ def sales():
     )
 
 
-def test_a_series_keeps_its_index_and_name():
+def test_frame_series_of_Series_keeps_index_and_name():
     X, y = frame_series(sales()["count"], 2)
     pd.testing.assert_frame_equal(X, sales()[["count"]].iloc[:3])
     pd.testing.assert_series_equal(
@@ -114,20 +114,20 @@ def test_a_series_keeps_its_index_and_name():
     )
 
 
-def test_a_series_without_a_name():
+def test_frame_series_of_Series_without_name():
     X, y = frame_series(pd.Series([1.0, 2.0]))
     assert X.columns.tolist() == ["value"] and y.name == "value[t+1]"
     assert frame_series(pd.Series([1.0, 2.0], name=0))[1].name == "0[t+1]"
 
 
-def test_a_column_by_name():
+def test_frame_series_target_by_name():
     X, y = frame_series(sales(), target="count")
     pd.testing.assert_frame_equal(X, sales().iloc[:4])
     assert y.tolist() == [5, 4, 6, 7]
     pd.testing.assert_series_equal(y, frame_series(sales(), target=0)[1])
 
 
-def test_columns_and_horizons_are_named_and_keep_their_dtypes():
+def test_frame_series_names_columns_and_keeps_dtypes():
     _, y = frame_series(sales(), [1, 2])
     names = ["count[t+1]", "promo[t+1]", "count[t+2]", "promo[t+2]"]
     assert y.columns.tolist() == names
@@ -137,12 +137,12 @@ def test_columns_and_horizons_are_named_and_keep_their_dtypes():
     assert type(y) is pd.DataFrame and y.columns.tolist() == ["promo[t+1]"]
 
 
-def test_an_int_is_a_position_even_where_labels_are_ints():
+def test_frame_series_int_target_is_position():
     frame = pd.DataFrame({1: [1, 2], 0: [10, 20]})
     assert frame_series(frame, target=0)[1].tolist() == [2]
 
 
-def test_an_index_that_repeats_does_not_disturb():
+def test_frame_series_with_repeated_index():
     series = pd.Series([1, 2, 3, 4], index=[7, 7, 7, 7], name="v")
     X, y = frame_series(series, [1, 2])
     assert y.index.tolist() == X.index.tolist() == [7, 7]
@@ -153,7 +153,7 @@ def test_an_index_that_repeats_does_not_disturb():
     "series", [rows_of(5)[:, 0], rows_of(5, 2), sales()["count"], sales()]
 )
 @pytest.mark.parametrize("horizon", [1, [1, 2]], ids=str)
-def test_the_callers_series_is_left_alone(series, horizon):
+def test_frame_series_leaves_argument_unchanged(series, horizon):
     before = series.copy()
     for out in frame_series(series, horizon):
         if isinstance(out, np.ndarray):
@@ -173,14 +173,14 @@ def test_the_callers_series_is_left_alone(series, horizon):
 
 @pytest.mark.parametrize(("horizon", "error"), NO_POSITIVE_INTEGERS)
 @pytest.mark.parametrize("alone", [True, False])
-def test_horizons_that_are_no_positive_integers(horizon, error, alone):
+def test_frame_series_horizon_not_positive_integer_raises(horizon, error, alone):
     with pytest.raises(error) as caught:
         frame_series(rows_of(5), horizon if alone else [1, horizon])
     expected = f"horizon must be a positive integer, got {horizon!r}"
     assert str(caught.value).startswith(expected)
 
 
-def test_horizons_that_are_none_or_twice():
+def test_frame_series_horizons_empty_or_repeated_raises():
     with pytest.raises(ValueError, match=r"horizon=\[\] is empty: expected an integer"):
         frame_series(rows_of(5), [])
     with pytest.raises(ValueError, match=r"horizon=\[1, 1\] names a step twice"):
@@ -188,7 +188,7 @@ def test_horizons_that_are_none_or_twice():
 
 
 @pytest.mark.parametrize("horizon", [3, 4, [1, 3]], ids=str)
-def test_series_that_are_too_short(horizon):
+def test_frame_series_too_few_rows_raises(horizon):
     longest = np.max(horizon)
     text = (
         f"series has 3 rows, too few for a horizon of {longest}: expected at least "
@@ -199,7 +199,7 @@ def test_series_that_are_too_short(horizon):
             frame_series(series, horizon)
 
 
-def test_series_of_other_dimensions():
+def test_frame_series_of_other_dimensions_raises():
     with pytest.raises(ValueError, match=r"3 dimensions, shape \(4, 2, 1\): expected"):
         frame_series(np.zeros((4, 2, 1)))
     with pytest.raises(ValueError, match=r"0 dimensions, shape \(\): expected"):
@@ -218,7 +218,7 @@ def test_series_of_other_dimensions():
         (sales(), ["count", "sales"], r"one of the names \['count', 'promo'\]"),
     ],
 )
-def test_targets_that_are_not_there(series, target, known):
+def test_frame_series_unknown_target_raises(series, target, known):
     missing = target[-1] if isinstance(target, list) else target
     with pytest.raises(ValueError, match=known) as caught:
         frame_series(series, target=target)
@@ -226,7 +226,7 @@ def test_targets_that_are_not_there(series, target, known):
     assert str(caught.value).startswith(expected)
 
 
-def test_targets_that_are_none_twice_or_ambiguous():
+def test_frame_series_ambiguous_target_raises():
     with pytest.raises(ValueError, match=r"target=\[\] selects no column"):
         frame_series(sales(), target=[])
     with pytest.raises(ValueError, match="selects a column twice"):

@@ -29,7 +29,7 @@ def frames() -> tuple[pd.DataFrame, pd.Series]:
     return frame, pd.Series(y, index=days, name="next")
 
 
-def test_frames_with_a_datetime_index():
+def test_fit_predict_frame_with_datetime_index_equals_arrays():
     """They give what their values give."""
     frame, target = frames()
     framed = regressor().fit(frame[:50], target[:50])
@@ -43,14 +43,14 @@ def test_frames_with_a_datetime_index():
     assert not hasattr(plain, "feature_names_in_")
 
 
-def test_windows_after_frames_have_no_names():
+def test_fit_windows_after_frame_drops_feature_names():
     """Fitted anew, on what has none."""
     frame, target = frames()
     model = regressor().fit(frame, target)
     assert not hasattr(model.fit(X.reshape(20, 3, 2), y[:20]), "feature_names_in_")
 
 
-def test_frames_through_a_pipeline_that_keeps_them():
+def test_Pipeline_with_pandas_output_passes_feature_names():
     frame, target = frames()
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, regressor()).fit(frame, target)
@@ -59,14 +59,14 @@ def test_frames_through_a_pipeline_that_keeps_them():
     assert_same_weights(pipeline[-1].get_weights(), plain[-1].get_weights())
 
 
-def test_a_frame_of_targets():
+def test_fit_y_as_frame_equals_array():
     frame, _ = frames()
     estimator = regressor().fit(frame, pd.DataFrame(Y2, index=frame.index))
     plain = regressor().fit(X, Y2)
     np.testing.assert_array_equal(estimator.predict(frame), plain.predict(X))
 
 
-def test_string_labels_in_a_series():
+def test_classifier_fit_Series_of_labels():
     frame, _ = frames()
     labels = pd.Series(LABELS, index=frame.index)
     estimator = classifier().fit(frame, labels)
@@ -76,7 +76,7 @@ def test_string_labels_in_a_series():
 
 
 @pytest.mark.parametrize("name", ["predict", "observe", "step"])
-def test_frames_with_other_columns_are_refused(name):
+def test_predict_frame_with_other_columns_raises(name):
     frame, target = frames()
     estimator = regressor().fit(frame, target)
     call = getattr(estimator, name)
@@ -86,7 +86,7 @@ def test_frames_with_other_columns_are_refused(name):
         call(frame.rename(columns={"count": "volume"}))
 
 
-def test_rows_without_the_names_that_were_fitted():
+def test_predict_without_fitted_feature_names_warns():
     frame, target = frames()
     estimator = regressor().fit(frame, target)
     with pytest.warns(UserWarning, match="X does not have valid feature names, but"):
@@ -96,7 +96,7 @@ def test_rows_without_the_names_that_were_fitted():
         estimator.predict(frame)
 
 
-def test_search_on_frames():
+def test_GridSearchCV_on_frames_warns_of_nothing():
     """Splits of a frame keep names and order; nothing warns."""
     import warnings
 

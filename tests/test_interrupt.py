@@ -80,7 +80,7 @@ def interrupted(place: str, epoch: int, **parameters) -> StatefulLSTMRegressor:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_interrupted_in_a_later_epoch(place):
+def test_fit_interrupted_in_later_epoch_warns_and_keeps_whole_epochs(place):
     """Weights, state and history are those of the same number of whole epochs."""
     estimator = interrupted(place, epoch=2)
     with pytest.warns(RuntimeWarning, match="interrupted after [23] of 5 epochs") as w:
@@ -115,7 +115,7 @@ class InterruptingMetric:
         return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
 
 
-def test_interrupted_between_the_last_batch_and_the_end_of_the_epoch():
+def test_fit_interrupted_between_last_batch_and_epoch_end():
     """Here all batches ran in one call, so the weights are an epoch ahead of the logs.
 
     This is where the signal itself arrives most often: a compiled call cannot be
@@ -134,7 +134,7 @@ def test_interrupted_between_the_last_batch_and_the_end_of_the_epoch():
 
 
 @pytest.mark.parametrize("place", ["as it begins", "in the middle"])
-def test_interrupted_in_the_first_epoch(place):
+def test_fit_interrupted_in_first_epoch_raises_KeyboardInterrupt(place):
     """Nothing is left, and the interruption is the caller's to handle."""
     estimator = interrupted(place, epoch=0)
     before = dict(vars(estimator))
@@ -143,7 +143,7 @@ def test_interrupted_in_the_first_epoch(place):
     assert vars(estimator) == before
 
 
-def test_a_fitted_estimator_interrupted_in_the_first_epoch_stays_as_it_was():
+def test_fit_again_interrupted_in_first_epoch_leaves_estimator():
     estimator = regressor(epochs=1).fit(X, y)
     weights, state = estimator.get_weights(), estimator.state_
     estimator.set_params(callbacks=[Interrupt("on_train_batch_end", 0, 3)])
@@ -153,7 +153,7 @@ def test_a_fitted_estimator_interrupted_in_the_first_epoch_stays_as_it_was():
     assert_same_state(estimator.state_, state)
 
 
-def test_interrupted_partial_fit_leaves_the_estimator_as_it_was():
+def test_partial_fit_interrupted_leaves_estimator():
     """It has one pass only, so there is no whole one to keep."""
     estimator = regressor(epochs=1).fit(X, y)
     weights, state = estimator.get_weights(), estimator.state_
@@ -164,7 +164,7 @@ def test_interrupted_partial_fit_leaves_the_estimator_as_it_was():
     assert_same_state(estimator.state_, state)
 
 
-def test_a_fit_after_an_interruption_starts_afresh():
+def test_fit_after_interruption_starts_afresh():
     """Nothing of the interrupted fit stays behind in the compiled program."""
     with pytest.raises(KeyboardInterrupt):
         interrupted("in the middle", epoch=0).fit(X, y)
@@ -282,12 +282,12 @@ def found(tmp_path_factory) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_signal_in_the_first_epoch(found):
+def test_fit_sigint_in_first_epoch_raises_KeyboardInterrupt(found):
     assert found[0] == {"outcome": "raised", "fitted": False, "warnings": []}
 
 
 @pytest.mark.slow
-def test_signal_in_a_later_epoch(found):
+def test_fit_sigint_in_later_epoch_warns_and_keeps_whole_epochs(found):
     """The fit returns, fitted on the epochs that its history tells of."""
     later = found[1]
     assert later["outcome"] == "returned"

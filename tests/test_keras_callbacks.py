@@ -39,7 +39,7 @@ def jump(epoch: int, rate: float) -> float:
 
 
 @pytest.mark.parametrize("monitor", ["loss", "val_loss"])
-def test_early_stopping_restores_the_best_weights(monitor):
+def test_EarlyStopping_restores_best_weights_and_state(monitor):
     """Weights, state and predictions are those of the best epoch, in the middle."""
     recorder = Recorder()
     stop = keras.callbacks.EarlyStopping(monitor, patience=2, restore_best_weights=True)
@@ -62,7 +62,7 @@ def test_early_stopping_restores_the_best_weights(monitor):
     assert_close(estimator.predict(X[N + 5 :]), expected)
 
 
-def test_early_stopping_restores_best_weights_over_averaged_ones():
+def test_EarlyStopping_restores_best_over_ema_weights():
     """Keras averages (`use_ema`) first and restores the best epoch after."""
     recorder = Recorder()
     stop = keras.callbacks.EarlyStopping(
@@ -76,7 +76,7 @@ def test_early_stopping_restores_best_weights_over_averaged_ones():
     assert_identical_weights(estimator.get_weights(), recorder.weights[0])
 
 
-def test_reduce_lr_on_plateau():
+def test_ReduceLROnPlateau_lowers_rate_as_in_keras():
     """The rate falls where Keras lets it fall, and training feels it."""
     plateau = keras.callbacks.ReduceLROnPlateau(
         "loss", factor=0.5, patience=1, min_delta=1e9
@@ -97,7 +97,7 @@ def test_reduce_lr_on_plateau():
     assert_same_weights(again.get_weights(), same.get_weights())
 
 
-def test_a_learning_rate_that_moves_is_in_the_history():
+def test_history_holds_learning_rate_of_ReduceLROnPlateau():
     """As Keras's own `History` has it: callbacks put it into the logs."""
     plateau = keras.callbacks.ReduceLROnPlateau(
         "loss", factor=0.5, patience=1, min_delta=1e9
@@ -116,7 +116,7 @@ print(type(model).__module__, [type(l).__module__ for l in model.layers])
 
 
 @pytest.mark.slow
-def test_model_checkpoint_loads_without_this_package(tmp_path):
+def test_ModelCheckpoint_file_loads_without_sklstm(tmp_path):
     """The file holds the weights of the best epoch, in Keras's own layers."""
     recorder = Recorder()
     path = tmp_path / "best.keras"
@@ -149,7 +149,7 @@ def without_this_package() -> dict[str, str]:
     return {name: v for name, v in os.environ.items() if name != "PYTHONPATH"}
 
 
-def test_model_checkpoint_of_weights_each_epoch(tmp_path):
+def test_ModelCheckpoint_save_weights_only_each_epoch(tmp_path):
     recorder = Recorder()
     checkpoint = keras.callbacks.ModelCheckpoint(
         tmp_path / "{epoch}.weights.h5", save_weights_only=True
@@ -161,7 +161,7 @@ def test_model_checkpoint_of_weights_each_epoch(tmp_path):
         assert_identical_weights(model.get_weights(), weights)
 
 
-def test_model_checkpoint_every_few_batches(tmp_path):
+def test_ModelCheckpoint_save_freq_in_batches(tmp_path):
     """`save_freq` in batches makes it a batch-level callback."""
     recorder = BatchRecorder()
     checkpoint = keras.callbacks.ModelCheckpoint(
@@ -174,7 +174,7 @@ def test_model_checkpoint_every_few_batches(tmp_path):
     assert_identical_weights(model.get_weights(), recorder.weights[4])
 
 
-def test_terminate_on_nan_ends_the_epoch_at_once():
+def test_TerminateOnNaN_ends_epoch_at_once():
     """The rest of the epoch is not run, and the loss is refused as ever."""
     target = y[:N].copy()
     target[T - 1 + 2 * B] = 1e30  # in the third batch
@@ -187,7 +187,7 @@ def test_terminate_on_nan_ends_the_epoch_at_once():
     assert not hasattr(estimator, "state_")
 
 
-def test_csv_logger(tmp_path):
+def test_CSVLogger_writes_history(tmp_path):
     path = tmp_path / "log.csv"
     estimator = regressor(
         callbacks=[keras.callbacks.CSVLogger(path)], metrics=["mae"], **FAST
@@ -201,7 +201,7 @@ def test_csv_logger(tmp_path):
         assert_close([float(row[name]) for row in rows], values, what=name)
 
 
-def test_a_csv_logger_is_given_back_as_it_was(tmp_path):
+def test_CSVLogger_append_restored_after_checkpointed_fit(tmp_path):
     """A training that goes on adds to the log; the next one starts another log."""
 
     class Kill(keras.callbacks.Callback):
@@ -222,7 +222,7 @@ def test_a_csv_logger_is_given_back_as_it_was(tmp_path):
             assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
 
 
-def test_a_callback_is_told_of_a_model_once():
+def test_callback_set_model_is_called_once():
     """Keras never takes it back, and `TensorBoard` opens a file at each telling."""
 
     class Told(keras.callbacks.Callback):
@@ -238,14 +238,14 @@ def test_a_callback_is_told_of_a_model_once():
     assert callback.model is None
 
 
-def test_kerass_own_progress_bar(capfd):
+def test_ProgbarLogger_prints_progress(capfd):
     fit(regressor(callbacks=[keras.callbacks.ProgbarLogger()], verbose=1, epochs=2))
     out = capfd.readouterr().out
     assert "Epoch 2/2" in out
     assert f"{K}/{K}" in out
 
 
-def test_an_estimator_with_used_callbacks_can_be_copied():
+def test_pickle_and_clone_with_used_callbacks():
     """Callbacks let go of the model, which belongs to nobody's estimator."""
     stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
     estimator = fit(regressor(callbacks=[stop, Recorder()]))

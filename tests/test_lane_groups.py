@@ -77,7 +77,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_groups_change_nothing_but_the_rounding(case, few_are_enough):
+def test_fit_in_lane_groups_equals_fit_in_one(case, few_are_enough):
     rng = np.random.default_rng(0)
     X = ragged(rng) if "lengths" in case else rng.normal(size=(41, 2))
     y = np.array([np.sum(rows) for rows in X])
@@ -104,7 +104,7 @@ def test_groups_change_nothing_but_the_rounding(case, few_are_enough):
     assert_close(grouped.predict(X), whole.predict(X), **PARITY)
 
 
-def test_who_looks_on_sees_the_weights_of_each_epoch(few_are_enough):
+def test_callbacks_in_lane_groups_see_weights_of_each_epoch(few_are_enough):
     """And a classifier, whose training goes on."""
     X, labels = make_rows(60, 2, 0), np.arange(60) % 3
 
@@ -126,7 +126,7 @@ def test_who_looks_on_sees_the_weights_of_each_epoch(few_are_enough):
     assert_close(grouped.predict_proba(X[:8]), model.predict_proba(X[:8]), **PARITY)
 
 
-def test_dropout_is_drawn_in_one_group(few_are_enough):
+def test_fit_with_dropout_uses_one_lane_group(few_are_enough):
     """Its seed is a variable, which groups would have to take in turns."""
     X = make_rows(40, 2, 0)
     model = StatefulLSTMRegressor(4, batch_size=4, epochs=3, random_state=0)
@@ -142,7 +142,7 @@ def test_dropout_is_drawn_in_one_group(few_are_enough):
     "n_lanes, n_groups",
     [(1, 1), (31, 1), (32, 1), (63, 1), (64, 2), (96, 3), (97, 1), (100, 2), (256, 8)],
 )
-def test_groups_are_of_one_size_and_never_small(n_lanes, n_groups):
+def test_n_groups_depends_on_lanes_alone(n_lanes, n_groups):
     """By the number of lanes alone, so that any machine adds up in the same order."""
     network = StackedLSTM(
         units=(256, 128),
@@ -156,7 +156,7 @@ def test_groups_are_of_one_size_and_never_small(n_lanes, n_groups):
     assert graphs.graph_of(network).n_groups(n_lanes, 60) == n_groups
 
 
-def test_a_large_network_equals_the_keras_loop():
+def test_fit_large_network_in_lane_groups_equals_keras_loop():
     """Large enough to be cut without lowering anything."""
     T, B, units, epochs = 60, 64, 110, 2
     X, y = make_rows(T - 1 + 2 * B, 2, 0), make_rows(T - 1 + 2 * B, 1, 1)[:, 0]

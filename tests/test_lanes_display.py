@@ -30,7 +30,7 @@ from sklstm.plotting import (
 TABLE = np.array([[-1, 1, 2], [3, 4, 5]])
 
 
-def test_lanes_are_rows_and_batches_columns():
+def test_plot_draws_lanes_as_rows_batches_as_columns():
     display = LanesDisplay(TABLE, [10.0, 11, 12, 13, 14, 15], label="flow").plot()
     picture = display.image_.get_array()
     assert picture.filled(-1).tolist() == [[-1, 13], [11, 14], [12, 15]]
@@ -42,7 +42,7 @@ def test_lanes_are_rows_and_batches_columns():
     assert shown_ticks(display.ax_.xaxis) == [0, 1]
 
 
-def test_values_keep_their_edges_where_there_are_pixels():
+def test_plot_interpolation_depends_on_n_batches():
     usual = plt.rcParams["image.interpolation"]
     for n_batches, interpolation in [(50, "nearest"), (5000, usual)]:
         table = np.arange(n_batches)[:, None]
@@ -50,7 +50,7 @@ def test_values_keep_their_edges_where_there_are_pixels():
         assert display.image_.get_interpolation() == interpolation
 
 
-def test_empty_places_are_hatched():
+def test_plot_hatches_empty_places():
     display = LanesDisplay(TABLE, np.arange(6)).plot(cmap="magma", vmin=0)
     assert display.ax_.patch.get_hatch() == "////"
     assert legend_of(display.ax_) == ["no window"]
@@ -68,7 +68,7 @@ def lane_labels(dates: pd.DatetimeIndex, batch_size: int) -> list[str]:
     return texts(display.ax_.get_yticklabels())
 
 
-def test_a_lane_of_one_season_says_so():
+def test_plot_labels_lanes_by_season():
     days = pd.date_range("2024-01-03", periods=14)  # from a Wednesday on
     assert lane_labels(days, 7) == [
         f"lane {i} · {day}"
@@ -91,7 +91,7 @@ def test_a_lane_of_one_season_says_so():
     [("D", 5), ("D", 1), ("h", 7), ("7D", 3), ("D", 35)],
     ids=["mixed", "one lane", "mixed hours", "the same everywhere", "one batch"],
 )
-def test_a_lane_of_no_one_season_is_a_number(freq, batch_size):
+def test_plot_labels_lanes_without_season_by_number(freq, batch_size):
     dates = pd.date_range(
         "2024-01-01", periods=35 // batch_size * batch_size, freq=freq
     )
@@ -99,7 +99,7 @@ def test_a_lane_of_no_one_season_is_a_number(freq, batch_size):
 
 
 @pytest.mark.parametrize("n_lanes", [1, 7, 24, 31, 168, 1000])
-def test_lanes_are_labelled_as_far_as_there_is_room(n_lanes):
+def test_plot_labels_as_many_lanes_as_fit(n_lanes):
     display = LanesDisplay(np.arange(n_lanes)[None], np.zeros(n_lanes)).plot()
     labels = texts(display.ax_.get_yticklabels())
     assert labels[0] == "0"
@@ -110,7 +110,7 @@ def test_lanes_are_labelled_as_far_as_there_is_room(n_lanes):
     assert (np.abs(gaps) >= boxes[0].height * 0.9).all(), figure.get_size_inches()
 
 
-def test_dates_are_where_batches_start():
+def test_plot_dates_mark_batch_starts():
     """Weeks from 1 January on, by their left edge: 1 March is 60 days later."""
     days = pd.date_range("2024-01-01", periods=210)
     table = np.arange(210).reshape(30, 7)
@@ -122,7 +122,7 @@ def test_dates_are_where_batches_start():
     assert display.ax_.get_xlabel() == "start of the batch"
 
 
-def test_few_batches_are_each_dated():
+def test_plot_dates_each_of_few_batches():
     days = pd.date_range("2024-01-01", periods=21)
     table = np.arange(21).reshape(3, 7)
     display = LanesDisplay(table, np.zeros(21), index=days).plot()
@@ -131,7 +131,7 @@ def test_few_batches_are_each_dated():
     assert display.ax_.xaxis.get_offset_text().get_text() == "2024-Jan"
 
 
-def test_uneven_dates():
+def test_plot_dates_of_uneven_index():
     """A tick lies in a gap by its share: the 13th is 3 of 10 days after the 10th."""
     days = pd.date_range("2024-01-01", periods=29).delete(range(10, 19))
     display = LanesDisplay(np.arange(20)[:, None], np.zeros(20), index=days).plot()
@@ -142,7 +142,7 @@ def test_uneven_dates():
 @pytest.mark.parametrize("width", [4, 6, 12])
 @pytest.mark.parametrize("freq", ["17s", "5min", "7h", "D", "7D", "31D", "400D"])
 @pytest.mark.filterwarnings("error:AutoDateLocator")
-def test_dates_do_not_overlap(freq, width):
+def test_plot_date_labels_do_not_overlap(freq, width):
     """In images nor in lines, from half a column of text to a slide."""
     dates = pd.date_range("2021-03-04 05:06", periods=60, freq=freq)
     figure, axes = plt.subplots(2, figsize=(width, 5), layout="constrained")
@@ -157,13 +157,13 @@ def test_dates_do_not_overlap(freq, width):
             assert one.x1 < other.x0, [label.get_text() for label in shown]
 
 
-def test_one_batch_says_its_date():
+def test_plot_dates_a_single_batch():
     days = pd.date_range("2024-01-01", periods=3)
     display = LanesDisplay(np.array([[0, 1, 2]]), np.zeros(3), index=days).plot()
     assert texts(display.ax_.get_xticklabels()) == ["2024-01-01"]
 
 
-def test_lanes_coloured_by_labels():
+def test_plot_of_labels_has_colour_per_class():
     labels = np.array(["rain", "sun", "sun", "fog", "rain", "sun"])
     display = LanesDisplay(TABLE, labels).plot()
     picture = display.image_.get_array()
@@ -182,12 +182,12 @@ def test_lanes_coloured_by_labels():
         ([[-2, 1]], "rows from -2 to 1"),
     ],
 )
-def test_tables_that_are_none(table, message):
+def test_plot_bad_table_raises(table, message):
     with pytest.raises(ValueError, match=message):
         LanesDisplay(table, np.zeros(6)).plot()
 
 
-def test_lanes_of_an_estimator():
+def test_from_estimator_lays_new_rows_in_lanes():
     """New rows follow in order, from the lane that is next on."""
     model = fitted()
     display = LanesDisplay.from_estimator(model, X_NEW)
@@ -200,7 +200,7 @@ def test_lanes_of_an_estimator():
     assert display.index.equals(X_NEW.index)
 
 
-def test_colours_of_an_estimators_lanes():
+def test_from_estimator_colours_by_y_values_or_feature():
     """By y, or by values, or by the first feature of arrays."""
     y = Y[:8].to_numpy()
     by_y = LanesDisplay.from_estimator(fitted(), X_NEW, y)
@@ -215,13 +215,13 @@ def test_colours_of_an_estimators_lanes():
         LanesDisplay.from_estimator(fitted(), X_NEW, values=[1, 2, 3])
 
 
-def test_lanes_of_a_composite():
+def test_from_estimator_of_composite_uses_units_of_X():
     """In the units of X, not in those the estimator inside sees."""
     display = LanesDisplay.from_estimator(composite(), X, Y)
     assert display.table.shape == (13, 3)  # 39 windows of two rows
     np.testing.assert_array_equal(display.values, Y)
 
 
-def test_lanes_of_a_stateless_estimator():
+def test_from_estimator_stateless_raises():
     with pytest.raises(ValueError, match="stateful=False"):
         LanesDisplay.from_estimator(stateless(), X_NEW)

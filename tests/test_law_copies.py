@@ -31,7 +31,7 @@ by_each_copy = pytest.mark.parametrize("make_copy", COPIES.values(), ids=COPIES)
 
 @by_each_copy
 @given(situation=situations(), seed=seeds)
-def test_copies_keep_weights_and_state(make_copy, situation, seed):
+def test_pickle_joblib_deepcopy_keep_weights_and_state(make_copy, situation, seed):
     """A copy answers alike, also after more rows, and goes its own way."""
     estimator, _ = situation.begin()
     before = snapshot(estimator)
@@ -53,7 +53,7 @@ def test_copies_keep_weights_and_state(make_copy, situation, seed):
 
 @by_each_copy
 @among_stateful
-def test_copies_go_on_training_like_the_original(make_copy, spec):
+def test_partial_fit_of_a_copy_equals_original(make_copy, spec):
     """The optimizer's slots and an unfinished batch travel with a copy."""
     estimator, X, y = trained(spec)
     estimator.partial_fit(X[:-1], y[:-1])
@@ -67,7 +67,7 @@ def test_copies_go_on_training_like_the_original(make_copy, spec):
 
 
 @in_pool
-def test_a_clone_is_unfitted_and_starts_afresh(spec):
+def test_clone_is_unfitted_and_starts_afresh(spec):
     """A clone has the parameters and nothing that was learnt."""
     estimator, X, y = trained(spec)
     cloned = clone(estimator)
@@ -82,7 +82,7 @@ def test_a_clone_is_unfitted_and_starts_afresh(spec):
 
 
 @pytest.mark.parametrize("random_state", [None, 0])
-def test_fitting_again_never_starts_from_old_weights(random_state):
+def test_fit_again_does_not_start_from_old_weights(random_state):
     """Neither a clone nor a second ``fit`` goes on from the first one's weights."""
     spec = POOL[5]
     _, X, y = trained(spec)
@@ -94,7 +94,7 @@ def test_fitting_again_never_starts_from_old_weights(random_state):
         assert same_start == (random_state == 0)
 
 
-def test_warm_start_goes_on_from_the_old_weights():
+def test_fit_again_with_warm_start_starts_from_old_weights():
     """With ``warm_start=True`` a second ``fit`` starts where the first one ended."""
     spec = POOL[5]
     _, X, y = trained(spec)

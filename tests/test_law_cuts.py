@@ -16,7 +16,7 @@ from law_cases import assert_state_is, situations
 
 
 @given(situations(), st.data())
-def test_steps_over_any_cut_equal_predict(situation, data):
+def test_step_over_any_pieces_equals_predict(situation, data):
     """``step`` over the pieces of X, put together, is ``predict(X)``."""
     X = situation.rows
     cut = data.draw(pieces(len(X)))
@@ -30,7 +30,7 @@ def test_steps_over_any_cut_equal_predict(situation, data):
 
 
 @given(situations(), st.data())
-def test_stepping_and_observing_arrive_at_the_same_state(situation, data):
+def test_step_and_observe_leave_same_state(situation, data):
     """``step`` leaves the state that ``observe`` leaves, in pieces or at once."""
     X = situation.rows
     cut = data.draw(pieces(len(X)))
@@ -43,7 +43,7 @@ def test_stepping_and_observing_arrive_at_the_same_state(situation, data):
 
 
 @given(situations(), st.integers(0, 30))
-def test_observe_then_predict_is_the_tail_of_predict(situation, n_observed):
+def test_observe_then_predict_equals_tail_of_predict(situation, n_observed):
     """The answers for B after observing A are the tail of those for A and B."""
     X = situation.rows
     n_observed = min(n_observed, len(X) - 1)
@@ -55,7 +55,7 @@ def test_observe_then_predict_is_the_tail_of_predict(situation, n_observed):
 
 
 @given(situations(), st.integers(1, 30))
-def test_the_first_answers_do_not_depend_on_later_rows(situation, n_first):
+def test_predict_first_rows_is_independent_of_later_rows(situation, n_first):
     """Asked for fewer rows at once, the answers are the same."""
     X = situation.rows
     n_first = min(n_first, len(X))
@@ -66,7 +66,7 @@ def test_the_first_answers_do_not_depend_on_later_rows(situation, n_first):
 
 
 @given(situations())
-def test_one_row_at_a_time_equals_all_at_once(situation):
+def test_predict_one_row_at_a_time_equals_all_at_once(situation):
     """The streaming call, row by row, is the batch call."""
     X = situation.rows
     estimator, naive = situation.begin()

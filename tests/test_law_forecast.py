@@ -41,7 +41,7 @@ def make_feedback(spec: Spec) -> Any:
 
 
 @given(situations(), st.integers(1, 12), st.booleans())
-def test_forecast_is_the_one_step_calls_it_stands_for(situation, n_steps, started):
+def test_forecast_equals_single_steps(situation, n_steps, started):
     """Each prediction, made into a row, is stepped over; the state is left alone."""
     spec, feedback = situation.spec, make_feedback(situation.spec)
     estimator, _ = situation.begin()
@@ -80,7 +80,7 @@ def test_forecast_is_the_one_step_calls_it_stands_for(situation, n_steps, starte
     "spec", [s for s in REGRESSORS if s.n_outputs == s.n_features], ids=str
 )
 @pytest.mark.parametrize("started", [False, True])
-def test_forecast_after_fit_is_that_of_the_numpy_lstm(spec, started):
+def test_forecast_after_fit_equals_numpy_lstm(spec, started):
     """By default a prediction is the next row, from the last training row on."""
     estimator, X, _ = trained(spec)
     naive = naive_of(spec, estimator, X)
@@ -91,7 +91,7 @@ def test_forecast_after_fit_is_that_of_the_numpy_lstm(spec, started):
     assert forecast.shape == ((10,) if spec.n_outputs == 1 else (10, spec.n_outputs))
 
 
-def test_forecast_needs_a_row_to_start_from_and_a_way_to_make_rows():
+def test_forecast_without_feedback_or_start_raises():
     """Neither is guessed."""
     estimator, X, _ = trained(POOL[2])  # three features, one output
     with pytest.raises(ValueError, match="feedback"):

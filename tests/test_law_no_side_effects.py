@@ -33,7 +33,7 @@ def read_only(*arrays: np.ndarray) -> list[np.ndarray]:
 
 
 @given(situations())
-def test_asking_changes_nothing(situation):
+def test_predict_score_forecast_change_nothing(situation):
     """``predict``, ``predict_proba``, ``score`` and ``forecast`` leave no trace."""
     spec = situation.spec
     estimator, _ = situation.begin()
@@ -59,7 +59,7 @@ def test_asking_changes_nothing(situation):
 
 
 @in_pool
-def test_training_and_observing_leave_the_callers_arrays_alone(spec):
+def test_fit_observe_step_leave_arrays_unchanged(spec):
     """Arrays that cannot be written to are accepted everywhere."""
     _, X, y = trained(spec)
     given_arrays = [X, y, np.arange(len(y)) % 3 / 2]
@@ -75,7 +75,7 @@ def test_training_and_observing_leave_the_callers_arrays_alone(spec):
 
 
 @pytest.mark.parametrize("origin", ["fit", "observe", "pickle", "joblib", "deepcopy"])
-def test_a_state_handed_out_is_not_the_estimators_own(origin):
+def test_get_states_writing_into_result_changes_nothing(origin):
     """Writing into what ``get_states`` returned, if at all possible, changes nothing.
 
     Copying an array, as pickle and deepcopy do, makes it writeable again.
@@ -99,7 +99,7 @@ def test_a_state_handed_out_is_not_the_estimators_own(origin):
     assert_same_state(estimator.get_states(), before.state)
 
 
-def test_a_state_put_in_is_copied():
+def test_set_states_copies_its_argument():
     """Writing later into the arrays of a state that was set changes nothing."""
     estimator = trained(POOL[1]).estimator
     state = pickle.loads(pickle.dumps(estimator.get_states()))

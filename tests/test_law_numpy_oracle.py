@@ -27,7 +27,7 @@ from law_cases import (
 
 
 @given(situations())
-def test_outputs_are_those_of_the_numpy_lstm(situation):
+def test_predict_equals_numpy_lstm(situation):
     """Each row has its window, its lane, and its lane's state: cold rows too."""
     estimator, naive = situation.begin()
     X = situation.rows
@@ -41,7 +41,7 @@ def test_outputs_are_those_of_the_numpy_lstm(situation):
 
 
 @given(situations())
-def test_states_are_those_of_the_numpy_lstm(situation):
+def test_observe_state_equals_numpy_lstm(situation):
     """After observing, state, context and position are the oracle's."""
     estimator, naive = situation.begin()
     assert_state_is(estimator, naive)
@@ -51,7 +51,7 @@ def test_states_are_those_of_the_numpy_lstm(situation):
 
 
 @among_stateful
-def test_the_tolerances_can_tell_states_apart(spec):
+def test_tolerance_tells_states_apart(spec):
     """Zero state, another lane, another context: each is a different answer.
 
     Without this, a network that ignores its state would obey every law here.
@@ -78,7 +78,7 @@ def test_the_tolerances_can_tell_states_apart(spec):
 
 
 @among_stateful
-def test_position_counts_the_windows_taken(spec):
+def test_observe_position_counts_windows_taken(spec):
     """Rows without T-1 rows before them are answered but take no lane."""
     estimator, _, _ = trained(spec)
     estimator.reset_states()
@@ -94,7 +94,7 @@ def test_position_counts_the_windows_taken(spec):
 
 
 @in_pool
-def test_fit_seeds_the_state_after_the_last_training_row(spec):
+def test_fit_seeds_state_after_last_training_row(spec):
     """The state is that of the final weights over the kept windows from zero state."""
     estimator, X, _ = trained(spec)
     assert_state_is(estimator, naive_of(spec, estimator, X))
@@ -102,7 +102,7 @@ def test_fit_seeds_the_state_after_the_last_training_row(spec):
 
 
 @in_pool
-def test_training_rows_are_replayed_from_zero_state(spec):
+def test_predict_training_rows_replays_from_zero_state(spec):
     """In-sample outputs are those of the seeding pass, wherever the state is now."""
     estimator, X, _ = trained(spec)
     naive = naive_of(spec, estimator, X)
@@ -120,7 +120,7 @@ def test_training_rows_are_replayed_from_zero_state(spec):
 
 @among_stateful
 @pytest.mark.parametrize("change", ["one number", "one row less"])
-def test_rows_that_are_not_the_training_rows_go_on_from_the_state(spec, change):
+def test_predict_nearly_training_rows_continues_from_state(spec, change):
     """Recognising the training data takes its whole content."""
     estimator, X, _ = trained(spec)
     naive = naive_of(spec, estimator, X)
@@ -131,7 +131,7 @@ def test_rows_that_are_not_the_training_rows_go_on_from_the_state(spec, change):
 
 
 @pytest.mark.slow
-def test_many_rows_at_once_are_answered_like_few():
+def test_predict_thousands_of_rows_equals_numpy_lstm():
     """Thousands of rows in one call: none lost, each with its lane."""
     spec = POOL[7]
     estimator, X, _ = trained(spec)
@@ -142,7 +142,7 @@ def test_many_rows_at_once_are_answered_like_few():
 
 
 @among_stateful
-def test_estimators_that_share_a_geometry_do_not_share_anything_else(spec):
+def test_estimators_of_one_shape_do_not_interfere(spec):
     """Between two calls on one, another of the same shape is trained and asked."""
     alone, X, y = trained(spec)
     rows = make_rows(9, spec.n_features, seed=4)

@@ -38,7 +38,7 @@ from law_cases import (
 
 
 @pytest.mark.slow
-def test_training_on_many_rows_is_training_on_few_at_a_time():
+def test_fit_many_rows_equals_partial_fit_in_two_calls():
     """Five thousand windows in one pass, or three thousand and then the rest."""
     spec = POOL[8]
     n_rows = spec.sequence_length - 1 + 5_000
@@ -102,7 +102,7 @@ def fit_in_chunks(case: Chunked, cut: list[slice]) -> Any:
 
 
 @given(chunked(whole_batches=True))
-def test_partial_fit_in_chunks_is_one_epoch_of_fit(case):
+def test_partial_fit_in_chunks_equals_one_epoch_of_fit(case):
     """Batches that a chunk leaves unfinished wait for the next chunk's rows."""
     chunks = fit_in_chunks(case, case.cut)
     whole = make_estimator(case.spec).fit(case.X, case.y, sample_weight=case.weight)
@@ -115,7 +115,7 @@ def test_partial_fit_in_chunks_is_one_epoch_of_fit(case):
 
 
 @given(chunked(whole_batches=False))
-def test_partial_fit_does_not_depend_on_the_chunks(case):
+def test_partial_fit_is_independent_of_chunks(case):
     """Weights, state and answers are those of one call; the last batch waits."""
     chunks = fit_in_chunks(case, case.cut)
     at_once = fit_in_chunks(case, [slice(0, len(case.X))])
@@ -135,7 +135,7 @@ def test_partial_fit_does_not_depend_on_the_chunks(case):
 
 
 @among_stateful
-def test_partial_fit_after_fit_goes_on_from_its_state(spec):
+def test_partial_fit_after_fit_continues_from_its_state(spec):
     """The rows that follow are trained on from the lanes, context and optimizer."""
     estimator, X, _ = trained(spec)
     B, n_features = spec.batch_size, spec.n_features
@@ -163,7 +163,7 @@ def test_partial_fit_after_fit_goes_on_from_its_state(spec):
 
 
 @pytest.mark.parametrize("length", [1, 7, 64, 1000])
-def test_partial_fit_over_a_mapped_file(tmp_path, length):
+def test_partial_fit_over_memmap_equals_fit(tmp_path, length):
     """A series that stays on disk, read a chunk at a time, equals one `fit`."""
     n = 203
     spec = POOL[0]

@@ -52,7 +52,7 @@ def dropout_digests() -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_same_random_state_gives_the_same_bits_in_another_process():
+def test_fit_same_random_state_gives_same_bits_in_another_process():
     """Dropout, shuffling and initial weights all follow ``random_state``."""
     first = dropout_digests()
     np.random.seed(1234)  # noqa: NPY002 - a global seed has no say in it
@@ -77,7 +77,7 @@ def test_the_same_random_state_gives_the_same_bits_in_another_process():
 
 
 @pytest.mark.parametrize("spec", DROPOUT, ids=str)
-def test_another_random_state_gives_other_weights(spec):
+def test_fit_another_random_state_gives_other_weights(spec):
     """Initial weights and, from equal weights, dropout masks depend on the seed."""
     X = make_rows(spec.n_rows, spec.n_features, TRAINING)
     y = make_target(spec, spec.n_rows, TRAINING)
@@ -89,7 +89,7 @@ def test_another_random_state_gives_other_weights(spec):
 
 
 @pytest.mark.parametrize("spec", DROPOUT[1:2], ids=str)
-def test_dropout_acts_in_training_only(spec):
+def test_dropout_changes_fit_but_not_predict(spec):
     """It changes what is learnt; predictions draw nothing."""
     X = make_rows(spec.n_rows, spec.n_features, TRAINING)
     y = make_target(spec, spec.n_rows, TRAINING)
@@ -101,7 +101,7 @@ def test_dropout_acts_in_training_only(spec):
     assert_close(outputs_of(wet, rows), naive.predict(rows), **ROUNDING)
 
 
-def test_shuffling_is_of_windows_and_only_where_nothing_is_carried():
+def test_shuffle_acts_on_windows_of_stateless_only():
     """In one batch of all windows order is nothing; in three batches it is not."""
     spec = Spec(12, 2, 1, stateful=False)
     X = make_rows(13, 1, TRAINING)  # 12 windows
@@ -132,7 +132,7 @@ def global_random_states() -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("random_state", [None, 0])
 @in_pool
-def test_global_random_states_are_untouched(spec, random_state):
+def test_fit_predict_leave_global_random_states(spec, random_state):
     """Nothing is drawn from NumPy's or Python's own generators."""
     _, X, y = trained(spec)
     before = global_random_states()

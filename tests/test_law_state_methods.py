@@ -17,7 +17,7 @@ from law_cases import POOL, assert_unchanged, situations, snapshot, trained
 
 
 @pytest.mark.parametrize("spec", [s for s in POOL if not s.n_extra], ids=str)
-def test_observing_the_training_rows_reproduces_the_seeded_state(spec):
+def test_reset_then_observe_training_rows_reproduces_state(spec):
     """``reset_states(); observe(X)`` is how the state came about."""
     estimator, X, _ = trained(spec)
     seeded = copy.deepcopy(estimator.state_)
@@ -27,7 +27,7 @@ def test_observing_the_training_rows_reproduces_the_seeded_state(spec):
 
 
 @given(situations(), seeds)
-def test_reseeding_goes_back_to_the_end_of_fit(situation, seed):
+def test_reseed_states_returns_to_end_of_fit(situation, seed):
     """Whatever was observed since, ``reseed_states`` undoes it, bit for bit."""
     estimator, _ = situation.begin()
     estimator.step(situation.rows)
@@ -39,7 +39,7 @@ def test_reseeding_goes_back_to_the_end_of_fit(situation, seed):
 
 
 @given(situations())
-def test_states_can_be_taken_out_and_put_back(situation):
+def test_set_states_of_get_states_restores_answers(situation):
     """``set_states(get_states())`` restores the answers, bit for bit."""
     estimator, _ = situation.begin()
     X = situation.rows
@@ -55,7 +55,7 @@ def test_states_can_be_taken_out_and_put_back(situation):
     np.testing.assert_array_equal(other.predict(X), answer)
 
 
-def test_a_state_of_another_shape_is_refused_with_both_shapes():
+def test_set_states_of_another_shape_raises_naming_both():
     """The error names the lanes and units that came and those that were expected."""
     estimator = trained(POOL[4]).estimator  # 4 lanes of 3 units
     other = trained(POOL[5]).estimator  # 5 lanes of 3 units

@@ -39,7 +39,7 @@ def trained_on_windows_once(spec: Spec) -> Any:
 
 
 @in_pool
-def test_ready_made_windows_train_the_same_network(spec):
+def test_fit_windows_equals_fit_rows(spec):
     """Windows cut by the caller, short ones NaN at their start, change nothing."""
     estimator, X, _ = trained(spec)
     on_windows = copy.deepcopy(trained_on_windows_once(spec))
@@ -53,7 +53,7 @@ def test_ready_made_windows_train_the_same_network(spec):
 
 
 @given(spec=st.sampled_from(POOL), seed=seeds, n=st.integers(1, 25), cold=st.booleans())
-def test_ready_made_windows_are_answered_like_the_rows_they_hold(spec, seed, n, cold):
+def test_predict_windows_equals_predict_rows(spec, seed, n, cold):
     """Lanes are the same; what context would supply is in the windows themselves."""
     _, X, _ = trained(spec)
     estimator = copy.deepcopy(trained_on_windows_once(spec))

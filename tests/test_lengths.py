@@ -90,7 +90,9 @@ def keras_masked_loop(kind, units, batch_size, stateful, weights, windows, y, ep
         ((3,), 4, False, True),
     ],
 )
-def test_parity_with_keras(units, batch_size, stateful, labels):
+def test_fit_windows_of_many_lengths_equals_keras_mask(
+    units, batch_size, stateful, labels
+):
     """Losses, weights and predictions are those of Keras with an explicit mask."""
     windows = make_windows(24)
     y = targets(24, labels)
@@ -127,7 +129,7 @@ def build_gru(meta):
 
 
 @pytest.mark.slow
-def test_parity_of_another_layer():
+def test_fit_windows_of_many_lengths_gru_equals_keras_mask():
     """Recurrent layers without a kernel of ours keep Keras's own masking."""
     windows, y = make_windows(24), targets(24, labels=False)
     model = StatefulLSTMRegressor(
@@ -154,7 +156,7 @@ def fitted():
     return model.fit(windows, targets(24, labels=False)), windows
 
 
-def test_each_lane_reads_its_windows_end_to_end(fitted):
+def test_predict_windows_of_many_lengths_equals_numpy_lstm(fitted):
     """A lane's windows, padding left out, are one sequence to a NumPy LSTM."""
     model, windows = fitted
     naive = NaiveLSTM(model.get_weights(), sequence_length=T, batch_size=3)
@@ -164,7 +166,7 @@ def test_each_lane_reads_its_windows_end_to_end(fitted):
     assert_close(model.get_states().c[0], naive.c[0])
 
 
-def test_windows_of_one_length_are_ordinary_ones():
+def test_fit_list_of_equal_windows_equals_array():
     """A list of full windows trains as their array does, to the last bit."""
     X = np.random.default_rng(0).normal(size=(12, T, F))
     y = targets(12, labels=False)
@@ -181,7 +183,7 @@ def test_windows_of_one_length_are_ordinary_ones():
 
 
 @pytest.mark.parametrize("fill", [0.0, 7.0, np.nan, np.inf])
-def test_masked_array_equals_list(fitted, fill):
+def test_fit_masked_array_equals_list_of_windows(fitted, fill):
     """Whatever lies under the mask, in training and in prediction."""
     model, windows = fitted
     values, mask = pad(windows, fill)
@@ -193,7 +195,7 @@ def test_masked_array_equals_list(fitted, fill):
         np.testing.assert_array_equal(a, b)
 
 
-def test_zeros_are_data(fitted):
+def test_fit_windows_of_zeros_are_not_padding(fitted):
     """A window of zeros and a value is not a short window."""
     model, _ = fitted
     short, long = np.ones((1, F)), np.vstack([np.zeros((T - 1, F)), np.ones((1, F))])
@@ -202,7 +204,7 @@ def test_zeros_are_data(fitted):
     model.reseed_states()
 
 
-def test_nan_is_a_row_that_is_missing(fitted):
+def test_fit_windows_leading_nan_equals_shorter_windows(fitted):
     """A window that lacks rows takes no lane; one that is short does."""
     _, windows = fitted
     values, mask = pad(windows, np.nan)
@@ -213,7 +215,7 @@ def test_nan_is_a_row_that_is_missing(fitted):
     assert lacking.fit(np.ma.masked_array(values, mask), y).n_windows_ == 24
 
 
-def test_frames_and_object_arrays_are_lists_too(fitted):
+def test_fit_frames_or_object_array_equals_list(fitted):
     model, windows = fitted
     expected = model.predict(windows)
     frames = [pd.DataFrame(window) for window in windows]
@@ -229,7 +231,7 @@ def test_frames_and_object_arrays_are_lists_too(fitted):
 
 
 @pytest.mark.parametrize("cuts", [[1], [3, 4, 11], list(range(1, 24))])
-def test_pieces_equal_the_whole(fitted, cuts):
+def test_step_pieces_of_many_lengths_equals_predict(fitted, cuts):
     """`step` over any pieces is `predict`, and both ways end in the same state."""
     model, windows = fitted
     pieces = [windows[a:b] for a, b in zip([0, *cuts], [*cuts, 24], strict=True)]
@@ -241,7 +243,7 @@ def test_pieces_equal_the_whole(fitted, cuts):
     model.reseed_states()
 
 
-def test_partial_fit_of_pieces_equals_one_epoch():
+def test_partial_fit_windows_of_many_lengths_equals_one_epoch():
     windows, y = make_windows(24), targets(24, labels=False)
     options = {"units": 3, "batch_size": 3, "epochs": 1, "random_state": 0}
     whole = StatefulLSTMRegressor(**options).fit(windows, y)
@@ -253,13 +255,13 @@ def test_partial_fit_of_pieces_equals_one_epoch():
         assert_close(a, b, **PARITY)
 
 
-def test_lane_table_counts_windows(fitted):
+def test_lane_table_of_windows_of_many_lengths(fitted):
     model, windows = fitted
     expected = np.arange(24).reshape(8, 3)
     np.testing.assert_array_equal(model.lane_table(windows), expected)
 
 
-def test_grid_search_slices_lists():
+def test_GridSearchCV_slices_list_of_windows():
     """scikit-learn's splitters take lists of windows as they are."""
     windows, y = make_windows(24), targets(24, labels=True)
     search = GridSearchCV(
@@ -297,14 +299,14 @@ def test_grid_search_slices_lists():
         ),
     ],
 )
-def test_bad_windows_are_refused(X, text):
+def test_fit_bad_list_of_windows_raises(X, text):
     model = StatefulLSTMRegressor(2, epochs=1)
     with pytest.raises(ValueError, match=text):
         model.fit(X, np.zeros(2))
     assert not hasattr(model, "state_")
 
 
-def test_longer_windows_than_fitted_are_refused(fitted):
+def test_predict_longer_windows_than_fitted_raises(fitted):
     model, _ = fitted
     with pytest.raises(ValueError, match=r"window of 6 steps, .* at most 5\. Cut it"):
         model.predict([np.ones((6, F)), np.ones((1, F))])
@@ -324,7 +326,7 @@ def build_without_masks(meta):
     )
 
 
-def test_a_layer_that_would_lose_the_mask_is_refused():
+def test_fit_layer_that_loses_mask_raises():
     model = StatefulLSTMRegressor(model=build_without_masks, epochs=1)
     with pytest.raises(ValueError, match="cannot tell padding from data"):
         model.fit(make_windows(8), np.zeros(8))

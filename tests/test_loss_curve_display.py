@@ -17,7 +17,7 @@ HISTORY = {
 }
 
 
-def test_losses_by_epoch():
+def test_plot_draws_losses_by_epoch():
     display = LossCurveDisplay(HISTORY, loss_name="mean squared error").plot()
     assert list(display.lines_) == ["loss", "val_loss"]
     for name, line in display.lines_.items():
@@ -34,18 +34,18 @@ def test_losses_by_epoch():
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 7, 20, 1000])
-def test_epochs_are_whole_numbers_from_one(n_epochs):
+def test_plot_epoch_ticks_are_whole_numbers(n_epochs):
     display = LossCurveDisplay({"loss": [1.0] * n_epochs}).plot()
     ticks = shown_ticks(display.ax_.xaxis)
     assert ticks
     assert all(tick == int(tick) and 1 <= tick <= n_epochs for tick in ticks)
 
 
-def test_a_lone_loss_needs_no_legend():
+def test_plot_single_loss_has_no_legend():
     assert LossCurveDisplay({"loss": [1.0]}).plot().ax_.get_legend() is None
 
 
-def test_metrics_have_an_axis_of_their_own():
+def test_plot_metrics_on_second_axis():
     display = LossCurveDisplay(HISTORY).plot(metrics="mae", yscale="log")
     assert list(display.lines_) == ["loss", "val_loss", "mae", "val_mae"]
     assert display.lines_["val_mae"].axes is display.metrics_ax_
@@ -58,7 +58,7 @@ def test_metrics_have_an_axis_of_their_own():
     assert display.metrics_ax_.get_yscale() == "linear"
 
 
-def test_curves_of_two_estimators_on_one_axes():
+def test_plot_two_curves_on_one_axes():
     first = LossCurveDisplay({"loss": [3.0, 2.0]}).plot(label="small")
     second = LossCurveDisplay({"loss": [3.0] * 9}).plot(first.ax_, label="large", lw=3)
     assert legend_of(first.ax_) == ["small: loss", "large: loss"]
@@ -77,12 +77,12 @@ def test_curves_of_two_estimators_on_one_axes():
         ({"loss": [1, -0.5]}, {"yscale": "log"}, "above zero, but the least is -0.5"),
     ],
 )
-def test_losses_that_cannot_be_drawn(history, options, message):
+def test_plot_bad_history_raises(history, options, message):
     with pytest.raises(ValueError, match=message):
         LossCurveDisplay(history).plot(**options)
 
 
-def test_losses_of_an_estimator():
+def test_from_estimator_draws_history():
     display = LossCurveDisplay.from_estimator(fitted(), metrics=["mae"], yscale="log")
     assert display.history == fitted().history_
     assert set(display.lines_) == {"loss", "val_loss", "mae", "val_mae"}
@@ -90,6 +90,6 @@ def test_losses_of_an_estimator():
     assert display.ax_.get_yscale() == "log"
 
 
-def test_losses_of_a_composite():
+def test_from_estimator_of_composite_draws_history():
     display = LossCurveDisplay.from_estimator(composite())
     assert display.lines_["loss"].get_xdata().tolist() == [1, 2]

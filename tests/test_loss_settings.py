@@ -39,7 +39,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_a_loss_keeps_its_settings(name):
+def test_loss_object_keeps_settings_through_copies(name):
     """Keras's own copies of a Huber loss forget its delta."""
     loss = keras.losses.Huber(delta=0.01)
     model = StatefulLSTMRegressor(2, loss=loss, epochs=1, random_state=0)
@@ -51,7 +51,7 @@ def test_a_loss_keeps_its_settings(name):
     assert default.history_["loss"][0] > 3 * expected.history_["loss"][0]
 
 
-def test_a_fitted_loss_keeps_its_settings():
+def test_loss_object_keeps_settings_in_pickle_of_fitted():
     """What `partial_fit` goes on with, too."""
     loss = keras.losses.Huber(delta=0.01)
     model = StatefulLSTMRegressor(2, loss=loss, epochs=1, random_state=0)

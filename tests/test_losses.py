@@ -30,7 +30,7 @@ def absolute_error(y_true, y_pred):
     ],
     ids=["class", "object", "function", "own"],
 )
-def test_loss_by_name_object_or_function(loss):
+def test_loss_by_name_class_object_or_function_trains_alike(loss):
     named = fit(regressor(loss="mae", **FAST))
     given = fit(regressor(loss=loss, **FAST))
     assert_same_weights(given.get_weights(), named.get_weights())
@@ -39,7 +39,7 @@ def test_loss_by_name_object_or_function(loss):
     assert weight_change(given.get_weights(), squared.get_weights()) > 1e-3
 
 
-def test_routed_parameter_of_a_loss():
+def test_loss_routed_parameter_takes_effect():
     def weights(**parameters):
         return fit(regressor(**FAST, **parameters)).get_weights()
 
@@ -49,7 +49,7 @@ def test_routed_parameter_of_a_loss():
     assert weight_change(routed, another) > 1e-3
 
 
-def test_class_weight_is_sample_weight_by_label():
+def test_class_weight_equals_sample_weight_by_label():
     by_class = {"high": 0.5, "low": 2.0, "mid": 1.0}
     weighted = fit(classifier(class_weight=by_class))
     row_by_row = np.array([by_class[label] for label in LABELS[:N]])
@@ -60,7 +60,7 @@ def test_class_weight_is_sample_weight_by_label():
 
 
 @pytest.mark.parametrize("by_class", [{"low": 2.0}, {"low": 2.0, "mid": 0.5}])
-def test_class_weight_of_some_classes_in_pieces(by_class):
+def test_partial_fit_class_weight_of_some_classes(by_class):
     """A piece of the series need not hold the classes named; the others weigh 1."""
     weighted, same = classifier(class_weight=by_class), classifier()
     for piece in (LABELS[:N] == "low", LABELS[:N] != "low", LABELS[:N] == "high"):
@@ -72,7 +72,7 @@ def test_class_weight_of_some_classes_in_pieces(by_class):
     assert_identical_weights(weighted.get_weights(), same.get_weights())
 
 
-def test_balanced_class_weight_multiplies_the_sample_weights():
+def test_class_weight_balanced_multiplies_sample_weight():
     own = np.linspace(0.5, 1.5, N)
     balanced = compute_sample_weight("balanced", LABELS[:N])
     assert np.ptp(balanced) > 0.1
@@ -83,7 +83,7 @@ def test_balanced_class_weight_multiplies_the_sample_weights():
 
 
 @pytest.mark.parametrize("labels", [LABELS, LABELS == "low"], ids=["three", "two"])
-def test_categorical_crossentropy(labels):
+def test_categorical_crossentropy_trains_like_sparse(labels):
     """One output for each class, also of two; three learn as by the sparse default."""
     one_hot = classifier(loss="categorical_crossentropy", **FAST)
     one_hot.fit(X[:N], labels[:N])
@@ -106,7 +106,7 @@ def test_categorical_crossentropy(labels):
     ],
     ids=["binary", "categorical", "sparse"],
 )
-def test_losses_from_logits(labels, loss):
+def test_loss_from_logits_gives_same_probabilities(labels, loss):
     """A linear head and the same probabilities."""
     logits = classifier(loss=loss, loss__from_logits=True, **FAST)
     logits.fit(X[:N], labels[:N])

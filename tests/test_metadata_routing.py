@@ -35,7 +35,7 @@ def routing():
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 3, 60)
 
 
-def test_routed_sample_weights_reach_fit_and_score(routing):
+def test_cross_validate_routes_sample_weight_to_fit_and_score(routing):
     estimator = regressor().set_fit_request(sample_weight=True)
     estimator.set_score_request(sample_weight=True)
     found = cross_validate(
@@ -46,7 +46,7 @@ def test_routed_sample_weights_reach_fit_and_score(routing):
     assert np.abs(found["test_score"] - by_hand(regressor())["test"]).max() > 1e-4
 
 
-def test_routed_sample_weights_through_search_and_pipeline(routing):
+def test_GridSearchCV_routes_sample_weight_through_Pipeline(routing):
     pipeline = make_pipeline(
         StandardScaler().set_fit_request(sample_weight=False),
         regressor().set_fit_request(sample_weight=True),
@@ -64,13 +64,13 @@ def test_routed_sample_weights_through_search_and_pipeline(routing):
     )
 
 
-def test_sample_weights_that_nobody_asked_for(routing):
+def test_cross_validate_unrequested_sample_weight_raises(routing):
     """Neither used nor passed over in silence."""
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
         cross_validate(regressor(), X, y, cv=SPLITS, params={"sample_weight": WEIGHTS})
 
 
-def test_sample_weights_declined(routing):
+def test_GridSearchCV_with_sample_weight_declined(routing):
     estimator = regressor().set_fit_request(sample_weight=False)
     estimator.set_score_request(sample_weight=False)
     found = GridSearchCV(estimator, {"epochs": [2]}, cv=SPLITS).fit(X, y)
@@ -78,7 +78,7 @@ def test_sample_weights_declined(routing):
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])
-def test_requests_that_can_be_made(routing, make):
+def test_set_fit_and_partial_fit_request(routing, make):
     estimator = make().set_fit_request(sample_weight=True)
     estimator.set_partial_fit_request(sample_weight=True)
     request = clone(estimator).get_metadata_routing()

@@ -28,7 +28,7 @@ from training_cases import (
 )
 
 
-def test_metrics_of_a_learning_network_equal_those_of_keras():
+def test_metrics_while_training_equal_keras():
     """Made from the predictions on the way, before each update."""
     estimator = fit(regressor(metrics=["mae"], **FAST))
     model = keras_lstm(
@@ -51,7 +51,7 @@ def test_metrics_of_a_learning_network_equal_those_of_keras():
     assert_close(estimator.history_["mae"], expected, **PARITY)
 
 
-def test_metrics_do_not_count_sample_weights():
+def test_metrics_ignore_sample_weight():
     """Keras counts them in `weighted_metrics` only, which `metrics` are not."""
     weights = np.random.default_rng(0).uniform(0.5, 2, N)
     estimator = regressor(metrics=["mae", keras.metrics.RootMeanSquaredError()])
@@ -64,7 +64,7 @@ def test_metrics_do_not_count_sample_weights():
 
 
 @pytest.mark.parametrize("labels", [LABELS, LABELS == "low"], ids=["three", "two"])
-def test_accuracy(labels):
+def test_metrics_accuracy_equals_predictions(labels):
     estimator = classifier(
         metrics=["accuracy"], validation_split=10 / (N + 10), epochs=1, **FROZEN
     )
@@ -75,7 +75,7 @@ def test_accuracy(labels):
     assert_close(estimator.history_["val_accuracy"], [right[N:].mean()])
 
 
-def test_a_metric_of_several_numbers_is_refused():
+def test_metrics_of_several_numbers_raises():
     """One for each class, here; told to average them, it is taken."""
     options = {"loss": "categorical_crossentropy", "epochs": 1}
     each = classifier(metrics=[keras.metrics.F1Score()], **options)
@@ -87,7 +87,7 @@ def test_a_metric_of_several_numbers_is_refused():
     assert 0 < mean.history_["f1_score"][0] < 1
 
 
-def test_verbose_shows_progress_and_what_is_left_out(capfd):
+def test_verbose_prints_progress_and_rows_left_out(capfd):
     estimator = fit(regressor(verbose=1), N + 2)
     out, err = capfd.readouterr()
     assert "the oldest 2 left out" in out
@@ -97,7 +97,7 @@ def test_verbose_shows_progress_and_what_is_left_out(capfd):
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_silence_otherwise(capfd, stateful):
+def test_fit_predict_print_nothing_by_default(capfd, stateful):
     estimator = regressor(stateful=stateful, validation_split=0.2)
     fit(estimator, N + 2).predict(X)
     assert capfd.readouterr() == ("", "")
@@ -105,7 +105,7 @@ def test_silence_otherwise(capfd, stateful):
 
 @pytest.mark.parametrize("n_extra", [0, 1, 2])
 @pytest.mark.parametrize("drop_remainder", [True, False])
-def test_rows_left_out(n_extra, drop_remainder):
+def test_n_dropped_rows_counts_rows_left_out(n_extra, drop_remainder):
     estimator = fit(regressor(drop_remainder=drop_remainder, epochs=1), N + n_extra)
     n_dropped = n_extra if drop_remainder else 0
     assert estimator.n_dropped_rows_ == n_dropped

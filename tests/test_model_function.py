@@ -59,7 +59,7 @@ from sklstm import StatefulLSTMClassifier
         (two_lstms, False),
     ],
 )
-def test_trains_and_predicts_as_in_keras(model, stateful):
+def test_model_function_trains_and_predicts_as_in_keras(model, stateful):
     estimator = regressor(model, stateful=stateful, shuffle=False)
     estimator.fit(X[:N], y[:N])
     expected = loop(model, estimator, stateful=stateful)
@@ -74,7 +74,7 @@ def test_trains_and_predicts_as_in_keras(model, stateful):
 
 @pytest.mark.parametrize("on_outputs", [False, True])
 @pytest.mark.parametrize("split", [0.0, N_NEW / (N + N_NEW)], ids=["all", "held out"])
-def test_penalties_count_as_in_keras(on_outputs, split):
+def test_model_function_penalties_count_as_in_keras(on_outputs, split):
     """In the loss trained on, and in the validation loss."""
     rows = slice(None if split else N)
     estimator = regressor(
@@ -93,7 +93,7 @@ def test_penalties_count_as_in_keras(on_outputs, split):
         assert estimator.history_["val_loss"][0] > penalty
 
 
-def test_dropout_acts_in_training_only():
+def test_model_function_dropout_acts_in_training_only():
     """Each epoch draws anew, from `random_state`; the weights here are frozen."""
     still = {"model__rate": 0.5, "optimizer__learning_rate": 0.0}
     estimator = regressor(two_lstms, **still).fit(X[:N], y[:N])
@@ -105,14 +105,14 @@ def test_dropout_acts_in_training_only():
     np.testing.assert_array_equal(estimator.predict(X[N:]), again.predict(X[N:]))
 
 
-def test_frozen_layers_stay_as_they_were():
+def test_model_function_frozen_layers_do_not_change():
     estimator = regressor(frozen).fit(X[:N], y[:N])
     before, after = estimator.initial_weights_, estimator.get_weights()
     changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert sorted(changed) == [False, False, False, True, True]
 
 
-def test_random_state_makes_the_initial_weights():
+def test_model_function_random_state_makes_initial_weights():
     one, same, two = (
         regressor(gru, random_state=seed, epochs=1).fit(X[:N], y[:N])
         for seed in (1, 1, 2)
@@ -121,7 +121,7 @@ def test_random_state_makes_the_initial_weights():
     assert weight_change(one.initial_weights_, two.initial_weights_) > 1e-2
 
 
-def test_state_methods_of_another_recurrent_layer():
+def test_model_function_SimpleRNN_state_methods():
     """A SimpleRNN has one state array; `step` in pieces is `predict` in one."""
     estimator = regressor(simple_rnn).fit(X[:N], y[:N])
     assert estimator.state_.shapes == (((B, 2),),)
@@ -137,7 +137,7 @@ def test_state_methods_of_another_recurrent_layer():
     ("labels", "activation", "width"),
     [(LABELS, "softmax", 3), (LABELS == "low", "sigmoid", 1)],
 )
-def test_classifier_around_a_model_function(labels, activation, width):
+def test_model_function_of_classifier_gives_probabilities(labels, activation, width):
     def model(meta):
         assert meta["n_outputs_"] == width
         return keras.Sequential(

@@ -36,7 +36,7 @@ def what_is_told(estimator, X, y) -> tuple[dict[str, Any], Any]:
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_meta_of_a_regressor(stateful):
+def test_model_function_meta_of_regressor(stateful):
     estimator = regressor(tell, stateful=stateful)
     meta, _ = what_is_told(estimator, X, np.column_stack([y, y]))
     expected = {
@@ -52,21 +52,21 @@ def test_meta_of_a_regressor(stateful):
 @pytest.mark.parametrize(
     ("labels", "n_outputs"), [(LABELS, 3), (LABELS == "low", 1)], ids=["three", "two"]
 )
-def test_meta_of_a_classifier(labels, n_outputs):
+def test_model_function_meta_of_classifier(labels, n_outputs):
     meta, _ = what_is_told(StatefulLSTMClassifier(model=tell), X, labels)
     assert meta["n_outputs_"] == n_outputs
     assert meta["n_classes_"] == len(np.unique(labels))
     assert list(meta["classes_"]) == sorted(set(labels))
 
 
-def test_meta_of_ready_made_windows():
+def test_model_function_meta_of_windows_has_their_length():
     """The windows' own length counts, not the parameter."""
     windows = windows_by_hand(X, T + 1)
     meta, _ = what_is_told(regressor(tell, sequence_length=1), windows, y[T:])
     assert meta["sequence_length"] == T + 1
 
 
-def test_routed_parameters_reach_the_function():
+def test_model_function_routed_parameters_reach_it():
     estimator = regressor(tell, model__units=3)
     assert what_is_told(estimator, X, y)[1] == 3
     assert what_is_told(clone(estimator), X, y)[1] == 3
@@ -74,13 +74,13 @@ def test_routed_parameters_reach_the_function():
     assert what_is_told(estimator, X, y)[1] == 4
 
 
-def test_routed_parameter_that_the_function_does_not_take():
+def test_model_function_unknown_routed_parameter_raises():
     estimator = regressor(simple_rnn, model__unit=3)
     with pytest.raises(TypeError, match="unexpected keyword argument 'unit'"):
         estimator.fit(X[:N], y[:N])
 
 
-def test_a_function_may_ask_for_what_to_compile_with():
+def test_model_function_takes_compile_kwargs():
     """scikeras's convention: `compile_kwargs` holds the estimator's choices."""
     seen = {}
 
@@ -97,7 +97,7 @@ def test_a_function_may_ask_for_what_to_compile_with():
 
 
 @pytest.mark.parametrize("loss", ["mae", keras.losses.MeanAbsoluteError()])
-def test_a_compiled_model_brings_its_own_optimizer_and_loss(loss):
+def test_model_function_compiled_model_keeps_its_optimizer_and_loss(loss):
     """Those of the estimator's parameters are passed over."""
 
     def model(meta):
@@ -119,7 +119,7 @@ def absolute_error(y_true, y_pred):
     return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
 
 
-def test_a_model_compiled_with_functions_of_the_users_own():
+def test_model_function_compiled_with_own_loss_and_metric():
     def model(meta):
         model = simple_rnn(meta)
         model.compile("sgd", loss=absolute_error, metrics=[absolute_error])

@@ -96,14 +96,14 @@ BAD_MODELS = {
 @pytest.mark.parametrize(
     ("model", "error", "text"), BAD_MODELS.values(), ids=BAD_MODELS
 )
-def test_a_function_that_returns_something_else(model, error, text):
+def test_model_function_bad_result_raises(model, error, text):
     estimator = regressor(model)
     with pytest.raises(error, match=text):
         estimator.fit(X[:N], y[:N])
     assert not hasattr(estimator, "state_")
 
 
-def test_a_stateful_model_in_a_stateless_estimator():
+def test_model_function_stateful_model_with_stateful_false_raises():
     """Its batch size is frozen in, and its state would leak from window to window."""
 
     def model(meta):
@@ -114,7 +114,7 @@ def test_a_stateful_model_in_a_stateless_estimator():
         estimator.fit(X[:N], y[:N])
 
 
-def test_too_few_outputs_for_the_classes():
+def test_model_function_too_few_outputs_for_classes_raises():
     def model(meta):
         return simple_rnn({**meta, "n_outputs_": 2})
 
@@ -124,14 +124,14 @@ def test_too_few_outputs_for_the_classes():
 
 
 @pytest.mark.parametrize("model", ["lstm", 3, simple_rnn(make_meta(B))])
-def test_model_that_is_no_function(model):
+def test_model_not_a_function_raises(model):
     estimator = regressor(model)
     text = "model must be None or a function that is given `meta` and returns"
     with pytest.raises(TypeError, match=text):
         estimator.fit(X[:N], y[:N])
 
 
-def test_an_error_inside_the_function_is_the_users_own():
+def test_model_function_error_inside_is_raised_as_it_is():
     def model(meta):
         raise RuntimeError("no such layer")
 

@@ -16,7 +16,7 @@ from model_functions import B, N, T, X, bidirectional, gru, own_layer, regressor
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
-def test_rebuild_at_another_batch_size(batch_size):
+def test_rebuild_at_another_batch_size_of_model_function(batch_size):
     """From zero state, as a reset estimator predicts its first whole windows."""
     estimator = regressor(gru, epochs=1).fit(X[:N], y[:N])
     model = estimator.rebuild(batch_size)
@@ -29,7 +29,7 @@ def test_rebuild_at_another_batch_size(batch_size):
     assert_close(outputs[:n], estimator.predict(X[:N])[T - 1 :][:n])
 
 
-def test_rebuild_of_a_stateless_model():
+def test_rebuild_of_stateless_model_function():
     estimator = regressor(bidirectional, stateful=False, epochs=1).fit(X[:N], y[:N])
     model = estimator.rebuild(4)
     windows = windows_by_hand(X[:N], T).astype(np.float32)
@@ -37,7 +37,7 @@ def test_rebuild_of_a_stateless_model():
     assert_close(np.asarray(model(windows[:4]))[:, 0], expected)
 
 
-def test_model_in_its_state():
+def test_model_attribute_continues_from_state():
     """`model_` goes on where the estimator stands."""
     estimator = regressor(gru, epochs=1).fit(X[:N], y[:N])
     windows = windows_by_hand(X[N - T + 1 :], T).astype(np.float32)
@@ -46,7 +46,7 @@ def test_model_in_its_state():
 
 
 @pytest.mark.parametrize("model", [gru, own_layer])
-def test_pickle_of_an_estimator_with_a_model_function(model):
+def test_pickle_with_model_function_predicts_and_trains_alike(model):
     """It keeps predicting, and goes on training, as the original does."""
     estimator = regressor(model).fit(X[:N], y[:N]).observe(X[N : N + 3])
     copy = pickle.loads(pickle.dumps(estimator))

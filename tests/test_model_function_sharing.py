@@ -97,7 +97,7 @@ def own_cell(meta, factor=1.0):
 
 
 @pytest.mark.parametrize("model", [own_layer, lambda_layer, own_activation, own_cell])
-def test_what_differs_unseen_shares_nothing(model):
+def test_graphs_with_own_functions_share_no_program(model):
     """The factor is in no configuration; with frozen weights it shows as it is."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}
     once = regressor(model, **still).fit(X[:N], y[:N])
@@ -119,7 +119,7 @@ def activated(meta, kind, name=None):
     )
 
 
-def test_a_name_says_nothing_of_the_graph():
+def test_layer_names_do_not_decide_sharing():
     """Layers named after what they do, as in a search over activations."""
     regressor(activated, model__kind="relu", model__name="relu").fit(X[:N], y[:N])
     named = regressor(activated, model__kind="gelu", model__name="gelu")
@@ -128,7 +128,7 @@ def test_a_name_says_nothing_of_the_graph():
     assert_identical_weights(named.get_weights(), plain.get_weights())
 
 
-def test_a_name_may_be_that_of_a_dtype():
+def test_sharing_key_tells_dtypes_used_as_names_apart():
     """Policies have names too, which are no layer's."""
 
     def key(dtype):
@@ -139,7 +139,7 @@ def test_a_name_may_be_that_of_a_dtype():
     assert key("float16") != key("bfloat16")
 
 
-def test_names_are_numbered_wherever_they_stand():
+def test_sharing_key_ignores_numbers_in_names():
     """Keras counts them up: in models inside others too, and those of operations."""
 
     def key():
@@ -165,7 +165,7 @@ def adapted(meta, factor=1.0):
     )
 
 
-def test_adapted_layers_share_nothing():
+def test_adapted_layers_share_no_program():
     """Data half as large, by a layer that has seen it: the same numbers."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}
     whole = regressor(adapted, **still).fit(X[:N], y[:N])
@@ -173,7 +173,7 @@ def test_adapted_layers_share_nothing():
     assert_close(half.predict(X[N:] / 2), whole.predict(X[N:]))
 
 
-def test_given_means_share_a_program():
+def test_sharing_key_depends_on_given_means():
     def key(mean):
         given = layers.Normalization(mean=mean, variance=[1.0, 4.0])
         model = [start(make_meta(B)), given, layers.SimpleRNN(2), layers.Dense(1)]
@@ -182,7 +182,7 @@ def test_given_means_share_a_program():
     assert key([1.0, 2.0]) == key([1.0, 2.0]) != key([1.0, 3.0])
 
 
-def test_a_clone_of_a_graph_with_its_own_layer_trains_alike():
+def test_clone_with_own_layer_trains_alike():
     one = regressor(own_layer, model__factor=2.0).fit(X[:N], y[:N])
     other = clone(one).fit(X[:N], y[:N])
     assert_identical_weights(one.get_weights(), other.get_weights())

@@ -52,7 +52,7 @@ def scorer_that_keeps(kept):
 
 
 @pytest.mark.parametrize(("T", "B"), [(1, 1), (3, 1), (1, 2), (3, 2)])
-def test_reset_windows_are_those_of_a_series_that_begins_with_them(T, B):
+def test_compare_states_reset_equals_cold_series(T, B):
     """A cold series of T rows is one window from zero state."""
     X, y = make_series()
     model = quick(sequence_length=T, batch_size=B)
@@ -75,7 +75,7 @@ def test_reset_windows_are_those_of_a_series_that_begins_with_them(T, B):
 
 
 @pytest.mark.parametrize("B", [1, 2])
-def test_swapped_windows_start_where_another_batch_does(B):
+def test_compare_states_swapped_starts_from_another_batch(B):
     """Each answer is one of those that the other batches' states give, in its lane."""
     X, y = make_series()
     model = quick(batch_size=B)
@@ -101,7 +101,7 @@ def test_swapped_windows_start_where_another_batch_does(B):
     assert len(set(starts)) > 1
 
 
-def test_test_rows_that_fill_no_batch_count_too():
+def test_compare_states_scores_test_rows_of_incomplete_batch():
     X, y = make_series(29)
     kept = []
     folds = [(np.arange(24), np.arange(24, 29))]
@@ -116,7 +116,7 @@ def test_test_rows_that_fill_no_batch_count_too():
     assert [len(answers) for answers in kept] == [5, 5, 5]
 
 
-def test_carried_scores_are_those_of_cross_validation():
+def test_compare_states_carried_equals_cross_val_score():
     X, y = make_series()
     comparison = compare_states(quick(batch_size=2), X, y, cv=SHORT)
     assert comparison.score_name == "r2"
@@ -146,7 +146,7 @@ def composites():
 
 
 @pytest.mark.parametrize("name", composites())
-def test_composites_are_scored_in_their_own_units(name):
+def test_compare_states_of_composites_scores_in_their_units(name):
     """In frames too; a search brings its own scoring."""
     model, scoring, prefix = composites()[name]
     rows, targets = make_series(40)
@@ -162,7 +162,7 @@ def test_composites_are_scored_in_their_own_units(name):
 
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc", "f1"])
-def test_classifiers_are_scored_by_labels_or_probabilities(scoring):
+def test_compare_states_of_classifier_by_labels_or_probabilities(scoring):
     X, y = make_series(40)
     y = np.where(y > 0, "up", "down") if scoring != "f1" else y > 0
     model = StatefulLSTMClassifier(3, epochs=1, batch_size=2)
@@ -177,14 +177,14 @@ def test_classifiers_are_scored_by_labels_or_probabilities(scoring):
     assert comparison.scores.notna().all(axis=None)
 
 
-def test_several_outputs():
+def test_compare_states_of_several_outputs():
     X, y = make_series()
     y = np.column_stack([y, -y])
     comparison = compare_states(quick(), X, y, cv=SHORT, random_states=[0])
     assert comparison.scores.shape == (2, 3)
 
 
-def test_the_estimator_given_stays_as_it_is():
+def test_compare_states_leaves_estimator_unchanged():
     X, y = make_series()
     model = make_pipeline(StandardScaler(), quick(random_state=7)).fit(X, y)
     lstm = model[-1]
@@ -196,7 +196,7 @@ def test_the_estimator_given_stays_as_it_is():
     assert (model.predict(X) == before[2]).all()
 
 
-def test_the_same_seeds_give_the_same_scores():
+def test_compare_states_same_seeds_give_same_scores():
     X, y = make_series()
     first = compare_states(quick(), X, y, cv=SHORT, random_states=[0, 1])
     again = compare_states(quick(), X, y, cv=SHORT, random_states=[0, 1])
@@ -204,7 +204,7 @@ def test_the_same_seeds_give_the_same_scores():
 
 
 @pytest.mark.filterwarnings("ignore:.*sklearn.utils.parallel")
-def test_pairs_can_travel_to_other_processes(monkeypatch):
+def test_compare_states_tasks_can_be_pickled(monkeypatch):
     """What goes to a worker is pickled; the answers are the same."""
 
     class Travel:
@@ -232,7 +232,7 @@ def learner():
     return StatefulLSTMRegressor(8, epochs=15, optimizer__learning_rate=0.02)
 
 
-def test_it_helps_where_only_the_state_can_know():
+def test_compare_states_verdict_helps_where_state_matters():
     """A leaky sum of the rows so far, of which a window holds the last alone.
 
     The last row explains 1 - 0.7² = 51 % of its variance; the rest is in the state.
@@ -245,7 +245,7 @@ def test_it_helps_where_only_the_state_can_know():
     assert comparison.scores["reset"].max() < 0.6
 
 
-def test_it_does_not_where_the_row_says_everything():
+def test_compare_states_verdict_does_not_help_where_row_suffices():
     X = np.random.default_rng(0).normal(size=(600, 1))
     y = 2 * X[:, 0]
     comparison = compare_states(learner(), X, y, cv=TimeSeriesSplit(3, test_size=60))
@@ -268,7 +268,7 @@ def compare(carried, reset, swapped, n_seeds=1):
     return StateComparison(pd.DataFrame(columns, pairs), "r2")
 
 
-def test_intervals_are_students_over_the_means_of_folds():
+def test_StateComparison_intervals_over_fold_means_by_hand():
     """Fold means 1, 2, 3: standard error 1 / sqrt(3), t(2) = 4.3027."""
     zeros = [0.0] * 6
     comparison = compare([0, 2, 1, 3, 3, 3], zeros, zeros, n_seeds=2)
@@ -280,7 +280,7 @@ def test_intervals_are_students_over_the_means_of_folds():
     assert row["high"] == pytest.approx(2 + 4.30265 * 3**-0.5, abs=1e-4)
 
 
-def test_seeds_take_the_place_of_folds_where_these_are_few():
+def test_StateComparison_intervals_over_seeds_where_folds_are_few():
     """Seed means over two folds: 1, 2, 3."""
     zeros = [0.0] * 6
     comparison = compare([0, 1, 2, 2, 3, 4], zeros, zeros, n_seeds=3)
@@ -319,20 +319,20 @@ def test_seeds_take_the_place_of_folds_where_these_are_few():
         ),
     ],
 )
-def test_verdicts(reset, swapped, opening, phrase):
+def test_StateComparison_verdict_by_hand(reset, swapped, opening, phrase):
     verdict = compare([0.9, 0.9, 0.9], reset, swapped).verdict
     assert verdict.startswith(f"{opening}: r2 is 0.9 with the state carried")
     assert phrase in verdict
 
 
-def test_two_folds_and_one_seed_leave_it_undecided():
+def test_StateComparison_two_folds_one_seed_is_undecided():
     comparison = compare([0.9, 0.9], [0.1, 0.1], [0.1, 0.1])
     assert comparison.verdict.startswith("Undecided")
     assert "There is no interval from fewer than 3 folds" in comparison.verdict
     assert comparison.differences["low"].isna().all()
 
 
-def test_printed_it_is_tables_and_the_verdict():
+def test_StateComparison_repr_has_tables_and_verdict():
     comparison = compare([0.9, 0.8, 0.7], [0.5, 0.5, 0.5], [0.1, 0.1, 0.1])
     text = str(comparison)
     assert text == repr(comparison)
@@ -344,7 +344,7 @@ def test_printed_it_is_tables_and_the_verdict():
     assert "0.8" in html
 
 
-def test_it_is_drawn_by_its_display():
+def test_StateComparison_plot_draws_its_scores():
     pytest.importorskip("matplotlib").use("Agg")
     comparison = compare([0.9, 0.8, 0.7], [0.5, 0.5, 0.5], [0.1, 0.1, 0.1])
     display = comparison.plot()
@@ -366,7 +366,7 @@ def refuse(error, match, model=None, X=None, y=None, **options):
         compare_states(quick() if model is None else model, X, y, **options)
 
 
-def test_folds_must_follow_their_training_rows():
+def test_compare_states_folds_not_after_training_raise():
     refuse(
         ValueError,
         "Fold 0 trains on rows 10 to 29 and tests on rows 0 to 9,.* TimeSeriesSplit",
@@ -381,7 +381,7 @@ def test_folds_must_follow_their_training_rows():
     refuse(ValueError, "cv gave no folds", cv=[])
 
 
-def test_a_stateless_estimator_has_nothing_to_compare():
+def test_compare_states_stateless_raises():
     refuse(
         ValueError,
         "Fold 0 was fitted with stateful=False.*Set stateful=True, and leave stateful=",
@@ -389,7 +389,7 @@ def test_a_stateless_estimator_has_nothing_to_compare():
     )
 
 
-def test_windows_made_before_are_refused():
+def test_compare_states_ready_made_windows_raise():
     refuse(ValueError, "X holds ready-made windows", X=np.zeros((30, 4, 2)))
     refuse(
         ValueError,
@@ -398,7 +398,7 @@ def test_windows_made_before_are_refused():
     )
 
 
-def test_one_batch_has_none_to_swap_with():
+def test_compare_states_single_test_batch_raises():
     refuse(
         ValueError,
         r"Fold 0 tests on 6 row\(s\), 1 batch of batch_size=7, .*: 14 rows will do",
@@ -406,22 +406,22 @@ def test_one_batch_has_none_to_swap_with():
     )
 
 
-def test_other_estimators_are_refused():
+def test_compare_states_other_estimator_raises():
     refuse(TypeError, r"found none in LinearRegression\(\)", LinearRegression())
     refuse(TypeError, "found none in 'lstm'", "lstm")
 
 
 @pytest.mark.parametrize("seeds", [3, [0.5], ["a"], [True], None])
-def test_seeds_must_be_integers(seeds):
+def test_compare_states_seeds_not_integers_raise(seeds):
     refuse(TypeError, "random_states must be integers", random_states=seeds)
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1], [-1]])
-def test_seeds_must_differ_and_not_be_negative(seeds):
+def test_compare_states_seeds_repeated_or_negative_raise(seeds):
     refuse(ValueError, "at least one integer, none negative", random_states=seeds)
 
 
-def test_scoring_is_one():
+def test_compare_states_bad_scoring_raises():
     refuse(TypeError, "name of one scorer.*got \\['r2'\\]", scoring=["r2"])
     refuse(ValueError, "nonsense", scoring="nonsense")
     refuse(
@@ -436,5 +436,5 @@ def test_scoring_is_one():
     )
 
 
-def test_rows_and_targets_must_be_as_many():
+def test_compare_states_inconsistent_lengths_raise():
     refuse(ValueError, "inconsistent numbers of samples", y=np.zeros(29))

@@ -66,7 +66,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_two_passes_agree(name, compile_everything):
+def test_numpy_pass_equals_compiled_pass(name, compile_everything):
     """On training rows, rows that follow, cold rows, and in the states they leave."""
     kind, options, X, y = CASES[name]
     model = kind(**{"units": 3, "epochs": 1, "random_state": 0} | options).fit(X, y)
@@ -89,7 +89,7 @@ def test_the_two_passes_agree(name, compile_everything):
         assert_same_state(a, b, rtol=1e-5, atol=2e-6)
 
 
-def test_certainty_is_kept_to_the_last_digit(compile_everything):
+def test_predict_proba_near_zero_equals_compiled_pass(compile_everything):
     """Probabilities near 0 are as small as the compiled ones, not rounded to 0."""
     model = StatefulLSTMClassifier(2, epochs=1, random_state=0).fit(rows(40), TWO)
     weights = (*model._fitted.parameters.weights[:-1], np.array([-60.0], np.float32))
@@ -125,7 +125,7 @@ def network(**changes) -> StackedLSTM:
         (False, 5000, 1, {"units": (512, 512)}),
     ],
 )
-def test_the_choice_is_by_size(is_short, n_batches, n_lanes, changes):
+def test_is_short_depends_on_size(is_short, n_batches, n_lanes, changes):
     assert numpy_forward.is_short(network(**changes), n_batches, n_lanes) is is_short
 
 

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from training_cases import FAST, HALVING, B, K, N, T, X, fit, regressor, y
 
 
-def test_what_does_not_compile_again():
+def test_fit_again_does_not_trace_loss_again():
     """A loss in Python is called while a program is traced, and at no other time."""
     traced = []
 
@@ -46,7 +46,7 @@ def test_what_does_not_compile_again():
 @pytest.mark.parametrize(
     "optimizer", ["sgd", keras.optimizers.SGD], ids=["name", "class"]
 )
-def test_optimizer_by_name_class_or_object(optimizer):
+def test_optimizer_by_name_class_or_object_trains_alike(optimizer):
     """And one learning rate, routed to it or its own, gives one result."""
     estimator = regressor(optimizer=optimizer, optimizer__learning_rate=0.1)
     own = keras.optimizers.SGD(0.1)
@@ -102,7 +102,7 @@ def test_optimizers_train_as_in_keras(make):
     assert weight_change(estimator.get_weights(), plain.get_weights()) > 1e-3
 
 
-def test_a_schedule_runs_on_over_the_epochs():
+def test_optimizer_schedule_continues_over_epochs():
     """The number of updates is the optimizer's, not the epoch's."""
     estimator = fit(regressor(optimizer=keras.optimizers.SGD(HALVING)))
     rates = [0.1 * 0.5 ** (update // 4) for update in range(3 * K)]
@@ -116,7 +116,7 @@ def test_a_schedule_runs_on_over_the_epochs():
     assert_same_weights(estimator.get_weights(), by_hand.get_weights())
 
 
-def test_adam_with_routed_parameters():
+def test_optimizer_routed_parameters_take_effect():
     routed = regressor(optimizer__learning_rate=0.01, optimizer__clipnorm=0.05)
     own = keras.optimizers.Adam(0.01, clipnorm=0.05)
     assert_identical_weights(

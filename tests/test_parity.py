@@ -70,7 +70,7 @@ def case_id(case: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
-def test_fit_equals_the_keras_loop(case):
+def test_fit_equals_keras_loop(case):
     """Epoch losses, final weights and predictions are those of the plain loop."""
     task, B, T = case["task"], case["batch_size"], case["sequence_length"]
     n_windows = n_windows_for(case["mode"], B)

@@ -24,7 +24,7 @@ from parity_cases import N_FEATURES, OPTIMIZERS, lstm_loop
 @pytest.mark.parametrize("stateful", [True, False])
 @pytest.mark.parametrize("n_empty", [0, 2])
 @pytest.mark.parametrize("units, activation", [((4,), "linear"), ((4, 3), "softmax")])
-def test_oracles_agree_on_the_forward_pass(units, activation, n_empty, stateful):
+def test_keras_forward_equals_numpy_lstm(units, activation, n_empty, stateful):
     """Keras and the NumPy LSTM give the same outputs, lanes and states."""
     B, T = 3, 4
     model = keras_lstm(
@@ -53,7 +53,7 @@ def test_oracles_agree_on_the_forward_pass(units, activation, n_empty, stateful)
     assert_close(actual, expected, **ROUNDING)
 
 
-def test_carried_state_is_visible_in_the_oracle():
+def test_numpy_lstm_stateful_differs_from_stateless():
     """The outputs of the two modes differ by far more than any tolerance here."""
     rng = np.random.default_rng(0)
     shapes = [(2, 16), (4, 16), (16,), (4, 1), (1,)]
@@ -68,7 +68,7 @@ def test_carried_state_is_visible_in_the_oracle():
 
 
 @pytest.mark.parametrize("mode", ["dropped", "left-filled", "stateless short"])
-def test_loop_reports_the_weighted_mean_loss_of_the_forward_pass(mode):
+def test_keras_loop_loss_is_weighted_mean_of_forward_pass(mode):
     """With a learning rate of zero, the epoch's loss is that of the NumPy LSTM."""
     B, T, stateful = 3, 2, mode != "stateless short"
     X, weight = make_rows(9, 2, seed=5), np.arange(9) % 4 / 2
@@ -100,7 +100,7 @@ def test_loop_reports_the_weighted_mean_loss_of_the_forward_pass(mode):
     assert_close(loop.in_sample, out, what="training rows", **ROUNDING)
 
 
-def test_left_filled_batch_trains_as_a_short_batch():
+def test_keras_loop_left_filled_batch_equals_short_batch():
     """From zero state, two windows in three lanes are a batch of two windows."""
     X = make_rows(3, 2, seed=5)
     build = functools.partial(

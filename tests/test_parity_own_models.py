@@ -110,7 +110,7 @@ OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
     [(f, stateful, 3, 9 + 2 * stateful) for f in OWN_MODELS for stateful in (0, 1)]
     + [(normalised, True, 3, 11), (normalised, False, 4, 10)],  # a short last batch
 )
-def test_own_model_equals_the_keras_loop(function, stateful, B, n_windows):
+def test_fit_own_model_equals_keras_loop(function, stateful, B, n_windows):
     """A model that the user built from ``meta`` trains as it does in Keras."""
     T, stateful = 4, bool(stateful)
     data = make_data("two outputs", n_windows + T - 1)
@@ -155,7 +155,7 @@ def test_own_model_equals_the_keras_loop(function, stateful, B, n_windows):
     assert_parity(estimator, loop, data)
 
 
-def test_routed_parameters_reach_the_own_model():
+def test_fit_own_model_routed_parameter_takes_effect():
     """A number in the model's function is not mistaken for another's program."""
     data = make_data("regression", 12)
     fits = [

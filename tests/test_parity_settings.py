@@ -16,7 +16,7 @@ from parity_cases import EPOCHS, OPTIMIZERS, assert_parity, lstm_loop, make_data
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 
-def test_class_weight_equals_the_sample_weights_it_stands_for():
+def test_fit_class_weight_equals_keras_loop_with_sample_weight():
     """A dict of class weights is one more weight on every row."""
     data = make_data("three classes", 3 * 4 + 2)
     class_weight = {10: 0.5, 20: 2.0, 30: 1.0}
@@ -49,7 +49,7 @@ def test_class_weight_equals_the_sample_weights_it_stands_for():
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_validation_loss_equals_the_keras_loop(stateful):
+def test_fit_validation_loss_equals_keras_loop(stateful):
     """The last rows are evaluated after each epoch, from the state it ended in."""
     B, T, n_train, n_val = 3, 2, 15, 5  # 14 training windows: two are dropped
     data = make_data("regression", n_train + n_val)
@@ -144,7 +144,7 @@ def assert_small_parity(loop_optimizer: Any, loop_loss: Any, **parameters: Any) 
     [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)],
     ids=[f"{n}-{'-'.join(c)}" for n, c in SETTINGS],
 )
-def test_optimizer_settings_take_effect(name, config, form):
+def test_fit_optimizer_settings_equal_keras_loop(name, config, form):
     """Routed to a name or set on an instance, each number is the optimizer's."""
     import keras
 
@@ -158,7 +158,7 @@ def test_optimizer_settings_take_effect(name, config, form):
     assert_small_parity(optimizer, "mean_squared_error", **parameters)
 
 
-def test_loss_settings_take_effect():
+def test_fit_loss_settings_equal_keras_loop():
     """Another loss, or another number in the same loss, trains another network."""
     import keras
 

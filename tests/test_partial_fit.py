@@ -45,7 +45,7 @@ FALLING = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.9)
     ],
     ids=lambda argument: argument[0] if isinstance(argument, tuple) else "",
 )
-def test_a_partial_fit_that_is_stopped_goes_on_in_the_next_one(stop, n_batches):
+def test_partial_fit_stopped_by_callback_continues_in_next_call(stop, n_batches):
     """State and position tell of the batches done; the other rows wait."""
     whole = regressor().partial_fit(X[:N], y[:N])
     parts = regressor(callbacks=[StopAt(*stop)]).partial_fit(X[:N], y[:N])
@@ -70,7 +70,7 @@ def test_a_partial_fit_that_is_stopped_goes_on_in_the_next_one(stop, n_batches):
 # --------------------------------------------------------------------------------------
 
 
-def test_partial_fit_on_a_whole_series_is_one_epoch():
+def test_partial_fit_whole_series_equals_one_epoch():
     once = regressor(**FAST).partial_fit(X[:N], y[:N])
     fitted = fit(regressor(epochs=1, **FAST))
     assert_identical_weights(once.get_weights(), fitted.get_weights())
@@ -78,7 +78,7 @@ def test_partial_fit_on_a_whole_series_is_one_epoch():
     assert once.n_windows_ == B * K
 
 
-def test_a_first_partial_fit_trains_at_its_own_learning_rate():
+def test_partial_fit_first_call_uses_own_learning_rate():
     """Estimators share a compiled pass whatever their rates are."""
     options = {"units": 4, "optimizer": "sgd", "epochs": 1}
     fit(regressor(**options, optimizer__learning_rate=1.0))  # the first to compile it
@@ -88,7 +88,7 @@ def test_a_first_partial_fit_trains_at_its_own_learning_rate():
     assert_identical_weights(slow.get_weights(), fitted.get_weights())
 
 
-def test_partial_fit_goes_on_from_fit():
+def test_partial_fit_after_fit_continues():
     """The rows after those of the fit: state, weights and history carry over."""
     estimator = fit(regressor(**FAST))
     before = estimator.get_weights()
@@ -119,7 +119,7 @@ def test_partial_fit_goes_on_from_fit():
     ],
     ids=["class", "setting", "schedule to number", "schedule to schedule"],
 )
-def test_partial_fit_with_another_optimizer_is_refused(first, then, text):
+def test_partial_fit_with_another_optimizer_raises(first, then, text):
     """It would go on with the old one; the error says what to do, and that mends it."""
     estimator = fit(regressor(epochs=1, **first))
     before = estimator.get_weights()
@@ -131,7 +131,7 @@ def test_partial_fit_with_another_optimizer_is_refused(first, then, text):
     assert weight_change(estimator.get_weights(), before) > 1e-4
 
 
-def test_partial_fit_of_a_compiled_model_goes_on_with_its_own_optimizer():
+def test_partial_fit_of_compiled_model_keeps_its_optimizer():
     """The estimator's `optimizer` was never asked, and is not now."""
 
     def compiled(meta):
@@ -146,7 +146,7 @@ def test_partial_fit_of_a_compiled_model_goes_on_with_its_own_optimizer():
     assert_identical_weights(estimator.get_weights(), again.get_weights())
 
 
-def test_partial_fit_of_a_classifier_with_classes_to_come():
+def test_partial_fit_classes_gives_column_to_unseen_class():
     """A class not seen yet has its column."""
     estimator = classifier()
     estimator.partial_fit(X[:N], np.where(LABELS == "mid", "low", LABELS)[:N], LABELS)

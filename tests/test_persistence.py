@@ -48,7 +48,7 @@ from sklstm.persistence import PersistenceError, describe
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_round_trip(kind, tmp_path):
+def test_save_load_answers_and_trains_alike(kind, tmp_path):
     original, X, y = fitted(kind)
     loaded = round_trip(original, tmp_path, **objects_of(original))
     assert_same(loaded, original, X, y)
@@ -56,7 +56,7 @@ def test_round_trip(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_saving_what_was_loaded_gives_the_same_file(kind, tmp_path):
+def test_save_after_load_writes_same_bytes(kind, tmp_path):
     original, *_ = fitted(kind)
     loaded = round_trip(original, tmp_path, **objects_of(original))
     loaded.save(tmp_path / "again")
@@ -64,7 +64,7 @@ def test_saving_what_was_loaded_gives_the_same_file(kind, tmp_path):
     assert saved == (tmp_path / "again").read_bytes()
 
 
-def test_rows_that_wait_come_along(tmp_path):
+def test_save_load_keeps_rows_waiting_for_a_batch(tmp_path):
     """Saved in the middle of a batch, training goes on where it was."""
     original, X, y = fitted("regressor: rows")
     original.partial_fit(X[N : N + 3], y[N : N + 3])
@@ -76,7 +76,7 @@ def test_rows_that_wait_come_along(tmp_path):
     assert_same_state(loaded.state_, original.state_)
 
 
-def test_rows_that_no_longer_wait_stay_away(tmp_path):
+def test_save_load_drops_rows_passed_by_observe(tmp_path):
     """Once the state has moved on without them, they are not trained on."""
     original, X, y = fitted("regressor: rows")
     original.partial_fit(X[N : N + 3], y[N : N + 3]).observe(X[N + 3 : N + 4])
@@ -86,7 +86,7 @@ def test_rows_that_no_longer_wait_stay_away(tmp_path):
     assert_identical_weights(loaded.get_weights(), original.get_weights())
 
 
-def test_the_state_is_the_one_saved(tmp_path):
+def test_save_load_keeps_state_and_seeded_state(tmp_path):
     original, X, y = fitted("classifier: two layers")
     original.observe(X[N : N + 3])
     loaded = round_trip(original, tmp_path)
@@ -97,14 +97,14 @@ def test_the_state_is_the_one_saved(tmp_path):
     )
 
 
-def test_a_reset_state_stays_one(tmp_path):
+def test_save_load_keeps_reset_state(tmp_path):
     original, X, _ = fitted("regressor: rows")
     loaded = round_trip(original.reset_states(), tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), original.predict(X), strict=True)
     assert loaded.state_.last_output is None
 
 
-def test_before_any_batch_is_trained_on(tmp_path):
+def test_save_load_before_first_batch(tmp_path):
     original = StatefulLSTMRegressor(3, **SMALL).partial_fit(X[:2], y[:2])
     loaded = round_trip(original, tmp_path)
     for estimator in (loaded, original):
@@ -112,7 +112,7 @@ def test_before_any_batch_is_trained_on(tmp_path):
     assert_identical_weights(loaded.get_weights(), original.get_weights())
 
 
-def test_padded_windows_that_wait(tmp_path):
+def test_save_load_keeps_padded_windows_waiting(tmp_path):
     windows = [WINDOWS[i][i % T :] for i in range(5)]
     original = StatefulLSTMRegressor(2, **SMALL).partial_fit(windows, y[:5])
     loaded = round_trip(original, tmp_path)
@@ -121,7 +121,7 @@ def test_padded_windows_that_wait(tmp_path):
     assert_identical_weights(loaded.get_weights(), original.get_weights())
 
 
-def test_parameters_set_after_the_fit_leave_its_recipe(tmp_path):
+def test_save_load_set_params_after_fit_keeps_training(tmp_path):
     """Loss and optimizer remain those of the fit; a new learning rate counts."""
     original, X, y = fitted("regressor: objects")
     original.set_params(loss="mae", units=7, dropout=0.0, sequence_length=9)
@@ -131,7 +131,7 @@ def test_parameters_set_after_the_fit_leave_its_recipe(tmp_path):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_learning_rate_set_before_or_after_saving(before, tmp_path):
+def test_save_load_learning_rate_set_before_or_after(before, tmp_path):
     original, X, y = fitted("classifier: two layers")
     if before:
         original.set_params(optimizer__learning_rate=0.5)
@@ -142,7 +142,7 @@ def test_a_learning_rate_set_before_or_after_saving(before, tmp_path):
     assert_same_future(loaded, original, X, y)
 
 
-def test_keywords_of_the_model_function_are_those_of_the_fit(tmp_path):
+def test_save_load_model_keywords_are_those_of_fit(tmp_path):
     original, X, y = fitted("model: gru")
     original.set_params(model__units=9)
     loaded = round_trip(original, tmp_path, model=gru)
@@ -150,7 +150,7 @@ def test_keywords_of_the_model_function_are_those_of_the_fit(tmp_path):
     assert_same_future(loaded, original, X, y)
 
 
-def test_a_compiled_model_brings_its_own_loss(tmp_path):
+def test_save_load_compiled_model_keeps_loss(tmp_path):
     original, *_ = fitted("model: compiled")
     assert list(describe(original)[0]["lacking"]) == ["model"]
     loaded = round_trip(original, tmp_path, model=compiled)
@@ -158,7 +158,7 @@ def test_a_compiled_model_brings_its_own_loss(tmp_path):
     assert loaded._fitted.recipe.optimizer.momentum == 0.5
 
 
-def test_a_loss_that_forgets(tmp_path):
+def test_save_load_keeps_settings_of_Huber_loss(tmp_path):
     """Keras's own copy of it, as in `clone` and in a pickle, has another delta."""
     loss = keras.losses.Huber(delta=0.3)
     original = StatefulLSTMRegressor(1, **SMALL, loss=loss).fit(X[:N], y[:N])
@@ -167,7 +167,7 @@ def test_a_loss_that_forgets(tmp_path):
     assert_same_future(loaded, original, X, y)
 
 
-def test_clone_and_refit(tmp_path):
+def test_clone_of_loaded_fits_alike(tmp_path):
     original, X, y = fitted("regressor: objects")
     loaded = round_trip(original, tmp_path)
     again = clone(loaded).fit(X[:N], y[:N])
@@ -187,14 +187,14 @@ def test_clone_and_refit(tmp_path):
     ],
     ids=lambda labels: str(labels.dtype),
 )
-def test_labels_keep_their_dtype(labels, tmp_path):
+def test_save_load_keeps_dtype_of_labels(labels, tmp_path):
     targets = labels[UP.astype(int)]
     original = StatefulLSTMClassifier(1, **SMALL).fit(X[:N], targets[:N])
     loaded = round_trip(original, tmp_path)
     assert_same(loaded, original, X, targets)
 
 
-def test_labels_that_no_file_holds(tmp_path):
+def test_save_labels_of_unsupported_dtype_raises(tmp_path):
     days = np.array(["2026-01-01", "2026-01-02"], "datetime64[D]")
     original = StatefulLSTMClassifier(1, **SMALL).fit(X[:N], UP[:N])
     original._fitted = replace(
@@ -204,7 +204,7 @@ def test_labels_that_no_file_holds(tmp_path):
         original.save(tmp_path / "days")
 
 
-def test_names_of_features(tmp_path):
+def test_save_load_keeps_feature_names(tmp_path):
     frame = pd.DataFrame(X, columns=["height", "wídth\ud800"])
     original = StatefulLSTMRegressor(1, **SMALL).fit(frame[:N], y[:N])
     loaded = round_trip(original, tmp_path)
@@ -215,7 +215,7 @@ def test_names_of_features(tmp_path):
         loaded.predict(frame.rename(columns={"height": "depth"}))
 
 
-def test_metadata_routing(tmp_path):
+def test_save_load_keeps_metadata_requests(tmp_path):
     original = small()
     with config_context(enable_metadata_routing=True):
         original.set_fit_request(sample_weight=True)
@@ -228,7 +228,7 @@ def test_metadata_routing(tmp_path):
         assert requests.partial_fit.requests["sample_weight"] is False
 
 
-def test_parameters_are_made_plain(tmp_path):
+def test_save_load_converts_numpy_parameters(tmp_path):
     original = small().set_params(
         units=np.int64(4),
         dropout=np.float32(0.5),
@@ -245,7 +245,7 @@ def test_parameters_are_made_plain(tmp_path):
     ] == [int, float, bool, tuple]
 
 
-def test_the_file_is_safetensors(tmp_path):
+def test_save_writes_safetensors(tmp_path):
     """Others can read the arrays, and the header as JSON."""
     original = small()
     original.save(tmp_path / "file")
@@ -273,7 +273,7 @@ np.savez(results, predicted, *model.get_weights())
 
 
 @pytest.mark.slow
-def test_in_another_process(tmp_path):
+def test_load_in_another_process_answers_alike(tmp_path):
     """Without the training rows: only those that follow are given."""
     original, X, y = fitted("classifier: two layers")
     original.save(tmp_path / "file")
@@ -305,7 +305,7 @@ COPIES: dict[str, Callable] = {
 
 
 @pytest.mark.parametrize("how", COPIES)
-def test_other_copies_of_what_was_loaded(how, tmp_path):
+def test_pickle_joblib_deepcopy_of_loaded(how, tmp_path):
     original, X, y = fitted("regressor: rows")
     original.partial_fit(X[N : N + 1], y[N : N + 1])
     copied = COPIES[how](round_trip(original, tmp_path), tmp_path / "copy")
@@ -316,7 +316,7 @@ def test_other_copies_of_what_was_loaded(how, tmp_path):
 
 
 @pytest.mark.slow
-def test_in_a_loky_worker(tmp_path):
+def test_loaded_in_loky_worker_answers_alike(tmp_path):
     original, X, y = fitted("regressor: rows")
     loaded = round_trip(original, tmp_path)
     task = joblib.delayed(_predict_and_train)(loaded, X, y)

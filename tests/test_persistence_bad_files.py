@@ -230,7 +230,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
-def test_bad_files(what, tmp_path):
+def test_load_bad_file_raises(what, tmp_path):
     """Each with its own message, and without the memory it asks for."""
     make_raw, message = BAD_FILES[what]
     path = tmp_path / "file"
@@ -248,7 +248,7 @@ def test_bad_files(what, tmp_path):
     assert peak < 40 * size + 2**18  # parsed JSON is up to some 30 times as large
 
 
-def test_no_file_at_all(tmp_path):
+def test_load_missing_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         StatefulLSTMRegressor.load(tmp_path / "nothing")
     for path in (tmp_path, "/dev/zero"):
@@ -256,13 +256,13 @@ def test_no_file_at_all(tmp_path):
             StatefulLSTMRegressor.load(path)
 
 
-def test_a_file_cut_while_it_is_read():
+def test_load_file_cut_while_read_raises():
     raw = small_file()
     with pytest.raises(PersistenceError, match="cut short while"):
         _archive._read(io.BytesIO(raw[:-1]), len(raw))
 
 
-def test_a_large_file_is_read_in_place(tmp_path):
+def test_read_large_file_takes_memory_once(tmp_path):
     """Into the arrays themselves: as much memory as they take, and once."""
     array = np.random.default_rng(0).random((2048, 512))  # 8 MiB
     write(tmp_path / "file", {}, {"array": array})
@@ -292,7 +292,7 @@ def mutations(raw: bytes, n: int) -> Iterator[bytes]:
             yield raw[:at] + rng.randbytes(length) * rng.randrange(3) + raw[other:]
 
 
-def test_mutated_bytes():
+def test_read_mutated_bytes_raises():
     """Six thousand of them: refused, or what was written."""
     raw, n_read, n = small_file(), 0, 6000
     header, arrays = read_bytes(raw)

@@ -30,7 +30,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_plain_values(value):
+def test_encode_decode_plain_values(value):
     """Whatever JSON lacks comes back too; `repr` tells NaN, -0.0 and tuples."""
     text = json.dumps(encode(value), allow_nan=False)
     assert repr(decode(json.loads(text))) == repr(value)
@@ -73,12 +73,12 @@ def test_plain_values(value):
     ],
     ids=str,
 )
-def test_values_that_nobody_wrote(json):
+def test_decode_unknown_json_raises(json):
     with pytest.raises(PersistenceError, match=r"which save.. does not write"):
         decode(json)
 
 
-def test_values_nested_too_deep():
+def test_encode_decode_nested_too_deep_raises():
     for shell in (
         lambda v: [v],
         lambda v: {"tuple": [v]},
@@ -136,7 +136,7 @@ def test_values_nested_too_deep():
     ],
     ids=str,
 )
-def test_objects_that_are_not_made(name, config, monkeypatch):
+def test_make_unlisted_object_raises(name, config, monkeypatch):
     """And nothing is looked for."""
 
     def refuse(*arguments):
@@ -148,7 +148,7 @@ def test_objects_that_are_not_made(name, config, monkeypatch):
 
 
 @pytest.mark.parametrize("name", built_in_classes())
-def test_every_object_of_keras_comes_back_or_is_left_out(name):
+def test_encode_decode_every_keras_object(name):
     """None comes back other than it was."""
     needed = {
         "keras.optimizers.LossScaleOptimizer": (keras.optimizers.SGD(0.1),),
@@ -169,7 +169,7 @@ def test_every_object_of_keras_comes_back_or_is_left_out(name):
     assert plainly(again) == plainly(thing)
 
 
-def test_losses_come_back_with_all_their_settings():
+def test_encode_decode_losses_keep_settings():
     for loss in (
         keras.losses.Huber(delta=0.25, reduction="sum", dtype="float64"),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
@@ -182,7 +182,7 @@ def test_losses_come_back_with_all_their_settings():
         assert again(UP, ~UP) == loss(UP, ~UP)
 
 
-def test_objects_that_cannot_be_written():
+def test_encode_unsupported_object_raises():
     """The same list holds for writing, so that no file is written in vain."""
     for thing in (
         keras.optimizers.Adam(lambda: 0.1),

@@ -126,7 +126,7 @@ BAD_HEADERS: dict[tuple, list[tuple[Any, str]]] = {
 
 
 @pytest.mark.parametrize("way", BAD_HEADERS, ids=".".join)
-def test_bad_headers(way):
+def test_rebuild_bad_header_raises(way):
     for value, message in BAD_HEADERS[way]:
         header, arrays = forged()
         put(header, way, value)
@@ -146,7 +146,7 @@ def others_than(array: np.ndarray) -> list[np.ndarray | None]:
     ]
 
 
-def test_bad_arrays():
+def test_rebuild_bad_array_raises():
     """Each missing, of another shape, of another dtype, or twice."""
     for name, array in forged()[1].items():
         for k, other in enumerate(others_than(array)):
@@ -164,7 +164,7 @@ def test_bad_arrays():
             rebuild(StatefulLSTMRegressor, header, arrays, {})
 
 
-def test_many_objects():
+def test_rebuild_many_keras_objects_raises():
     header, arrays = forged()
     adam = {"keras": ["keras.optimizers.Adam", {"dict": []}]}
     header["parameters"]["metrics"] = [adam] * 1000
@@ -172,7 +172,7 @@ def test_many_objects():
         rebuild(StatefulLSTMRegressor, header, arrays, {})
 
 
-def test_sizes_that_a_model_function_is_not_told_of():
+def test_rebuild_forged_sizes_never_reach_model_function():
     """Nor is it called."""
 
     def never(meta, units):
@@ -193,7 +193,7 @@ def test_sizes_that_a_model_function_is_not_told_of():
         rebuild(StatefulLSTMRegressor, header, arrays, {"model": never})
 
 
-def test_bad_classes():
+def test_rebuild_bad_classes_raises():
     header, arrays = describe(fitted_once("classifier: two layers"))
     for classes in (
         {"array": ["<U4", ["low", "high", "mid"]]},
@@ -234,7 +234,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_forged_headers():
+def test_rebuild_hostile_values_anywhere_raises_or_predicts():
     """Any value anywhere: refused, or an estimator that predicts; and no memory."""
     whole, arrays = forged()
     ways = list(ways_into(whole))

@@ -44,7 +44,7 @@ class RegisteredLoss(keras.losses.Loss):
         return shifted_error(y_true, y_pred)
 
 
-def test_what_is_lacking_is_named(tmp_path):
+def test_load_without_needed_object_raises_naming_it(tmp_path):
     original, *_ = fitted("model: gru")
     original.save(tmp_path / "file")
     message = (
@@ -55,7 +55,7 @@ def test_what_is_lacking_is_named(tmp_path):
         StatefulLSTMRegressor.load(tmp_path / "file")
 
 
-def test_what_is_not_lacking_is_refused(tmp_path):
+def test_load_with_unneeded_object_raises(tmp_path):
     original, *_ = fitted("model: gru")
     original.save(tmp_path / "file")
     with pytest.raises(
@@ -78,7 +78,7 @@ LACKING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", LACKING)
-def test_what_is_no_data_is_given_again(what, tmp_path):
+def test_load_with_objects_given_again_answers_alike(what, tmp_path):
     parameters = LACKING[what]
     (name,) = parameters
     original = StatefulLSTMRegressor(1, **SMALL, **parameters).fit(X[:N], y[:N])
@@ -90,7 +90,7 @@ def test_what_is_no_data_is_given_again(what, tmp_path):
     assert_same_future(loaded, original, X, y)
 
 
-def test_keywords_that_are_no_data(tmp_path):
+def test_load_with_model_keywords_given_again(tmp_path):
     note = object()
     original = StatefulLSTMRegressor(model=partial(gru), model__note=note, **SMALL)
     original.fit(X[:N], y[:N]).save(tmp_path / "file")
@@ -102,7 +102,7 @@ def test_keywords_that_are_no_data(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["callbacks", "random_state"])
-def test_what_predictions_do_not_need(name, tmp_path):
+def test_load_without_callbacks_or_random_state_warns(name, tmp_path):
     value = {
         "callbacks": [keras.callbacks.EarlyStopping("loss")],
         "random_state": np.random.RandomState(0),
@@ -120,7 +120,7 @@ def test_what_predictions_do_not_need(name, tmp_path):
     assert getattr(loaded, name) is value
 
 
-def test_another_model_function_is_refused(tmp_path):
+def test_load_with_another_model_function_raises(tmp_path):
     original, *_ = fitted("model: gru")
     with pytest.raises(
         PersistenceError, match=r"array 0 has shape .2, 15., in the file"

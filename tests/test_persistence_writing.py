@@ -15,7 +15,7 @@ from sklstm import StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, read, write
 
 
-def test_unfitted():
+def test_save_unfitted_raises_NotFittedError():
     with pytest.raises(NotFittedError):
         StatefulLSTMRegressor().save("nowhere")
 
@@ -54,7 +54,7 @@ CRASHES = {
 
 @pytest.mark.parametrize("crash", CRASHES)
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_crash_leaves_what_was_there(crash, is_there, tmp_path, monkeypatch):
+def test_save_crash_leaves_old_file(crash, is_there, tmp_path, monkeypatch):
     path, model = tmp_path / "file", small()
     if is_there:
         model.save(path)
@@ -67,7 +67,7 @@ def test_a_crash_leaves_what_was_there(crash, is_there, tmp_path, monkeypatch):
     assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
 
-def test_a_file_is_complete_before_it_is_in_place(tmp_path, monkeypatch):
+def test_save_syncs_before_it_replaces(tmp_path, monkeypatch):
     """And on the disk: written, synced, moved, in this order."""
     done = []
     for name in ("fsync", "replace"):
@@ -80,7 +80,7 @@ def test_a_file_is_complete_before_it_is_in_place(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_permissions_and_links(tmp_path):
+def test_save_respects_umask_permissions_and_links(tmp_path):
     target, link = tmp_path / "file", tmp_path / "link"
     before = os.umask(0o027)
     try:
@@ -95,7 +95,7 @@ def test_permissions_and_links(tmp_path):
     assert target.stat().st_mode & 0o777 == 0o604
 
 
-def test_places_where_no_file_can_be(tmp_path):
+def test_save_to_impossible_place_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="no/such'"):
         small().save(tmp_path / "no" / "such" / "file")
     with pytest.raises(PersistenceError, match="not a regular file"):
@@ -104,14 +104,14 @@ def test_places_where_no_file_can_be(tmp_path):
         small().save("/dev/null")
 
 
-def test_what_is_too_long_for_a_header(tmp_path):
+def test_save_too_long_header_raises(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(PersistenceError, match="at most 4194304"):
         small().set_params(metrics="m" * 2**22).save(path)
     assert not path.exists()
 
 
-def test_arrays_of_every_kind(tmp_path):
+def test_write_read_arrays_of_every_kind(tmp_path):
     """Empty ones, scalars, and those that lie in memory in another order."""
     arrays = {
         "scalar": np.array(3, np.int64),

@@ -29,7 +29,7 @@ print(*model.predict(X[:5]), *model.history_["loss"])
     version("tensorflow").startswith("2.18"),
     reason="TensorFlow 2.18 names the same program otherwise in another process",
 )
-def test_a_second_process_finds_the_program(tmp_path):
+def test_SKLSTM_CACHE_second_process_finds_program(tmp_path):
     """It writes nothing new, and its answers are the first one's to the last bit."""
     folder = tmp_path / "deep" / "programs"
     first = run(FIT, SKLSTM_CACHE=str(folder))
@@ -60,7 +60,7 @@ for callbacks in (None, [Hook()]):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_no_number_of_batches_is_compiled_in(tmp_path, batch_size):
+def test_SKLSTM_CACHE_one_program_for_all_lengths(tmp_path, batch_size):
     """One program where callbacks look on and one where none do, for all lengths."""
     script = LENGTHS.replace("BATCH", str(batch_size))
     done = run(script, SKLSTM_CACHE=str(tmp_path))
@@ -89,7 +89,7 @@ print(*[w.message for w in caught if "SKLSTM_CACHE" in str(w.message)], sep="\\n
         (FLAGS, "has no effect in this process, since TF_XLA_FLAGS is set"),
     ],
 )
-def test_a_folder_that_tensorflow_does_not_read_is_warned_of(tmp_path, first, words):
+def test_SKLSTM_CACHE_too_late_warns(tmp_path, first, words):
     done = run(ONCE.format(first=first), SKLSTM_CACHE=str(tmp_path))
     assert done.returncode == 0, done.stderr
     warned = done.stdout.split("\n")[:-1]
@@ -97,21 +97,21 @@ def test_a_folder_that_tensorflow_does_not_read_is_warned_of(tmp_path, first, wo
     assert bool(warned[0]) == bool(words)
 
 
-def test_nothing_is_kept_unless_a_folder_is_named(monkeypatch):
+def test_SKLSTM_CACHE_unset_keeps_nothing(monkeypatch):
     monkeypatch.delenv("SKLSTM_CACHE", raising=False)
     assert tensorflow_flags() == ""
     monkeypatch.setenv("SKLSTM_CACHE", "")
     assert tensorflow_flags() == ""
 
 
-def test_the_folder_is_the_users_alone(tmp_path, monkeypatch):
+def test_SKLSTM_CACHE_folder_is_private(tmp_path, monkeypatch):
     monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / "programs"))
     assert str(tmp_path / "programs") in tensorflow_flags()
     if os.name == "posix":
         assert (tmp_path / "programs").stat().st_mode & 0o077 == 0
 
 
-def test_the_oldest_programs_make_room(tmp_path, monkeypatch):
+def test_SKLSTM_CACHE_drops_oldest_programs(tmp_path, monkeypatch):
     """Down to half of what may be there; other files are none of our business."""
     monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path))
     monkeypatch.setattr(_program_cache, "LARGEST", 1000)
@@ -129,7 +129,7 @@ def test_the_oldest_programs_make_room(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["file/programs", "a folder"])
-def test_a_folder_that_cannot_be_used_is_refused(tmp_path, monkeypatch, name):
+def test_SKLSTM_CACHE_unusable_folder_raises(tmp_path, monkeypatch, name):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / name))
     with pytest.raises(ImportError, match=r"SKLSTM_CACHE=.*Name another one"):
@@ -148,7 +148,7 @@ print(len(os.listdir("/proc/self/task")))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 @pytest.mark.parametrize("first", ["", "import tensorflow"])
-def test_as_many_threads_as_openmp_may_have(first):
+def test_OMP_NUM_THREADS_sets_tensorflow_threads(first):
     """As joblib says in the workers of a search; TensorFlow has two pools of them."""
     code, limits = THREADS.format(first=first), {"OPENBLAS_NUM_THREADS": "1"}
     one, six = (run(code, OMP_NUM_THREADS=n, **limits) for n in ("1", "6"))
@@ -157,7 +157,7 @@ def test_as_many_threads_as_openmp_may_have(first):
 
 
 @pytest.mark.parametrize("value", ["", "many", "0", "-1"])
-def test_other_values_are_left_to_openmp(monkeypatch, value):
+def test_OMP_NUM_THREADS_not_a_number_is_ignored(monkeypatch, value):
     from sklstm import _tensorflow
 
     monkeypatch.setenv("OMP_NUM_THREADS", value)

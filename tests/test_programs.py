@@ -19,7 +19,7 @@ from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf
 
 
-def test_the_latest_values_are_kept():
+def test_Latest_drops_least_recently_used():
     """The one used longest ago goes first."""
     made: list[str] = []
 
@@ -32,7 +32,7 @@ def test_the_latest_values_are_kept():
     assert made == ["a", "b", "c", "b"]
 
 
-def test_a_search_over_optimizers_keeps_few_trainers():
+def test_fit_with_many_optimizers_keeps_few_trainers():
     """Each setting but the learning rate is another compiled pass."""
     engine.POOL.clear()
     X = make_rows(12, 1, 0)
@@ -47,7 +47,7 @@ def test_a_search_over_optimizers_keeps_few_trainers():
         assert len(again.trainers) == 2
 
 
-def test_a_training_that_failed_gives_its_program_back(monkeypatch):
+def test_fit_that_diverges_gives_program_back(monkeypatch):
     """A search over learning rates compiles once, though some of them are too large."""
     made = []
 
@@ -67,7 +67,7 @@ def test_a_training_that_failed_gives_its_program_back(monkeypatch):
     assert len(made) == 1
 
 
-def test_ready_made_windows_have_one_target_each():
+def test_put_rows_of_windows_keeps_one_target_each():
     """Not one for each of their rows, which would be the most of the memory."""
     network = StackedLSTM((2,), 0.0, 1, "linear", 50, 1, None)
     X, none = np.zeros((300, 50, 1), np.float32), np.zeros((0, 1), np.float32)
@@ -88,14 +88,14 @@ def test_ready_made_windows_have_one_target_each():
         ([EMPTY, 7, EMPTY, EMPTY], [7, 7, 7, 7]),
     ],
 )
-def test_lanes_without_a_window_repeat_the_others(ends, filled):
+def test_filled_repeats_live_lanes_in_empty_ones(ends, filled):
     """Whether they come first, in a series begun earlier, or last."""
     assert _filled(tf.constant(ends)).numpy().tolist() == filled
 
 
 @pytest.mark.parametrize("position", range(5))
 @pytest.mark.parametrize("n", range(1, 12))
-def test_lanes_with_a_window_are_side_by_side(n, position):
+def test_lay_in_lanes_keeps_live_lanes_side_by_side(n, position):
     """In each batch: a step from one without to one with a window comes once."""
     live = lay_in_lanes(np.arange(n), position, 4) != EMPTY
     begins = np.diff(live, axis=1, prepend=False) & live
@@ -122,7 +122,7 @@ def noisy(meta):
     )
 
 
-def test_a_layer_that_draws_draws_the_same_in_each_call():
+def test_predict_with_random_layer_repeats_itself():
     """Whoever predicted in between: what is drawn is the estimator's own."""
     X = make_rows(40, 2, 0)
     model = StatefulLSTMRegressor(model=noisy, loss="mse", epochs=1, random_state=0)
@@ -133,7 +133,7 @@ def test_a_layer_that_draws_draws_the_same_in_each_call():
 
 
 @pytest.mark.parametrize("zeroes", [False, True])
-def test_a_layer_that_zeroes_masked_steps_keeps_its_own_loop(zeroes):
+def test_speed_up_leaves_zero_output_for_mask_layer(zeroes):
     """The fast one repeats the last output there, as Keras does by default."""
     lstm = layers.LSTM(2, zero_output_for_mask=zeroes, return_sequences=True)
     speed_up(keras.Sequential([keras.Input((3, 2)), lstm]))

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 GRID = {"stateful": [True, False], "optimizer__learning_rate": [0.02, 0.2]}
 
 
-def test_grid_search_is_a_loop_over_the_splits():
+def test_GridSearchCV_equals_loop_over_splits():
     """Train scores too: the rows of a fit are replayed from where they began."""
     search = GridSearchCV(regressor(), GRID, cv=SPLITS, return_train_score=True)
     search.fit(X, y)
@@ -31,7 +31,7 @@ def test_grid_search_is_a_loop_over_the_splits():
 
 
 @pytest.mark.slow
-def test_grid_search_in_two_processes():
+def test_GridSearchCV_n_jobs_2_equals_loop_over_splits():
     """Scores and predictions are those that this process arrives at by hand."""
     grid = {"optimizer__learning_rate": GRID["optimizer__learning_rate"]}
     search = GridSearchCV(
@@ -41,7 +41,7 @@ def test_grid_search_in_two_processes():
     assert_searched(search, regressor())
 
 
-def test_randomized_search():
+def test_RandomizedSearchCV_equals_loop_over_splits():
     distributions = {
         "optimizer__learning_rate": [0.001, 0.01, 0.1],
         "epochs": [1, 2, 3],
@@ -53,7 +53,7 @@ def test_randomized_search():
     assert_searched(search, regressor())
 
 
-def test_halving_search_over_epochs():
+def test_HalvingGridSearchCV_over_epochs_equals_loop():
     """Epochs are the resource: taking rows at random would tear the series apart."""
     rates = [0.001, 0.01, 0.05, 0.1]
     search = HalvingGridSearchCV(
@@ -78,7 +78,7 @@ def test_halving_search_over_epochs():
     assert search.best_params_ == results["params"][-1]
 
 
-def test_nested_parameters_are_searched():
+def test_GridSearchCV_over_nested_parameters():
     """Through a pipeline, and the target's transformer around it."""
     pipeline = Pipeline([("scale", StandardScaler()), ("lstm", regressor())])
     wrapped = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
@@ -93,7 +93,7 @@ def test_nested_parameters_are_searched():
     assert weight_change(*weights) > 1e-3
 
 
-def test_search_over_routed_parameters_compiles_once():
+def test_GridSearchCV_over_routed_parameters_compiles_once():
     """A loss in Python is called only while a program is traced."""
     import keras
 
@@ -111,7 +111,7 @@ def test_search_over_routed_parameters_compiles_once():
     assert len(n_calls) == n
 
 
-def test_a_search_over_a_name_that_does_not_exist():
+def test_GridSearchCV_over_unknown_name_raises():
     search = GridSearchCV(regressor(), {"unit": [2, 3]}, cv=SPLITS)
     with pytest.raises((TypeError, ValueError), match="unit"):
         search.fit(X, y)

@@ -43,12 +43,12 @@ def expected_failures(window):
     [SlidingWindow(), SlidingWindow(sequence_length=3), SlidingWindow(1)],
     expected_failed_checks=expected_failures,
 )
-def test_scikit_learn_checks(estimator, check):
+def test_SlidingWindow_passes_sklearn_checks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.parametrize("name", ORDER_CARRIES_MEANING)
-def test_expected_failures_still_fail(name):
+def test_SlidingWindow_expected_failures_still_fail(name):
     """An excuse that is no longer needed has to leave the table."""
     with pytest.raises(AssertionError):
         getattr(estimator_checks, name)("SlidingWindow", SlidingWindow(3))
@@ -59,7 +59,7 @@ def test_expected_failures_still_fail(name):
 # --------------------------------------------------------------------------------------
 
 
-def test_windows_by_hand():
+def test_transform_by_hand():
     window = SlidingWindow(sequence_length=3).fit([[1, 10], [2, 20], [3, 30], [4, 40]])
     replayed = window.transform([[1, 10], [2, 20], [3, 30], [4, 40]])
     following = window.transform([[5, 50], [6, 60]])
@@ -80,7 +80,7 @@ def test_windows_by_hand():
 
 @pytest.mark.parametrize("n_fit", range(1, 7))
 @pytest.mark.parametrize("length", range(1, 8))
-def test_windows_equal_a_naive_loop(n_fit, length):
+def test_transform_equals_naive_loop(n_fit, length):
     for n_features, n_after in itertools.product((1, 2), range(1, 6)):
         train = rows_of(n_fit, n_features)
         # Other rows, even where there are as many of them as were fitted on.
@@ -97,7 +97,7 @@ def test_windows_equal_a_naive_loop(n_fit, length):
         )
 
 
-def test_training_and_following_windows_are_the_windows_of_the_whole():
+def test_transform_of_following_rows_continues_those_of_fit():
     rows = rows_of(12, 2)
     window = SlidingWindow(4).fit(rows[:7])
     pieces = [window.transform(rows[:7]), window.transform(rows[7:])]
@@ -114,14 +114,14 @@ def test_training_and_following_windows_are_the_windows_of_the_whole():
         pytest.param(lambda rows: rows + np.eye(1, 8).T * 1e-9, id="one value moved"),
     ],
 )
-def test_only_the_very_rows_of_fit_are_replayed(change):
+def test_transform_replays_only_rows_of_fit(change):
     rows = rows_of(8)
     out = SlidingWindow(3).fit(rows).transform(change(rows))
     assert np.isfinite(out).all()
     np.testing.assert_array_equal(out[0, :2], rows[-2:])
 
 
-def test_replay_does_not_depend_on_how_the_rows_are_held():
+def test_transform_replays_rows_of_fit_in_any_container():
     rows = rows_of(6, 2)
     window = SlidingWindow(3).fit(rows)
     replayed = window.transform(rows)
@@ -147,7 +147,7 @@ def test_transform_changes_nothing():
     np.testing.assert_array_equal(rows, rows_of(6))
 
 
-def test_output_is_the_callers_own():
+def test_transform_output_is_writeable_copy():
     rows = rows_of(6)
     window = SlidingWindow(3).fit(rows)
     out = window.transform(rows)
@@ -169,19 +169,19 @@ def test_output_is_the_callers_own():
         (bool, np.float64),
     ],
 )
-def test_dtype(given, expected):
+def test_transform_dtype(given, expected):
     rows = rows_of(4).astype(given)
     window = SlidingWindow(2)
     assert window.fit_transform(rows).dtype == expected
     assert window.transform(rows[:2]).dtype == expected
 
 
-def test_dtype_is_that_of_the_rows_transformed():
+def test_transform_dtype_is_that_of_its_rows():
     window = SlidingWindow(2).fit(rows_of(4))
     assert window.transform(np.float32([[5.0]])).dtype == np.float32
 
 
-def test_fitted_attributes():
+def test_fit_sets_attributes():
     window = SlidingWindow(np.int64(3)).fit(rows_of(5, 2))
     assert window.n_features_in_ == 2
     assert window.sequence_length_ == 3 and type(window.sequence_length_) is int
@@ -190,7 +190,7 @@ def test_fitted_attributes():
     assert SlidingWindow(9).fit(rows_of(5, 2)).context_.shape == (5, 2)
 
 
-def test_a_changed_parameter_waits_for_the_next_fit():
+def test_set_params_sequence_length_waits_for_next_fit():
     rows = rows_of(6)
     window = SlidingWindow(3).fit(rows).set_params(sequence_length=2)
     assert window.transform(rows).shape == (6, 3, 1)
@@ -201,19 +201,19 @@ def test_a_changed_parameter_waits_for_the_next_fit():
 @pytest.mark.parametrize(
     "twin", [copy.deepcopy, lambda window: pickle.loads(pickle.dumps(window))]
 )
-def test_copies_remember_the_rows_of_fit(twin):
+def test_copies_replay_rows_of_fit(twin):
     rows = rows_of(6)
     window = SlidingWindow(3).fit(rows)
     for X in (rows, rows + 6):
         np.testing.assert_array_equal(twin(window).transform(X), window.transform(X))
 
 
-def test_a_clone_is_unfitted():
+def test_clone_is_unfitted():
     with pytest.raises(NotFittedError):
         clone(SlidingWindow(3).fit(rows_of(6))).transform(rows_of(6))
 
 
-def test_memory_stays_near_the_output():
+def test_transform_memory_is_near_its_output():
     """Windows are views until the end: no copy larger than the output itself."""
     tracemalloc = pytest.importorskip("tracemalloc")
     rows = rows_of(20_000, 2)
@@ -230,7 +230,7 @@ def test_memory_stays_near_the_output():
 # --------------------------------------------------------------------------------------
 
 
-def test_feature_names_line_up_with_the_output():
+def test_get_feature_names_out_matches_output():
     names = SlidingWindow(3).fit(weather()).get_feature_names_out()
     assert names.dtype == object
     assert names.tolist() == [
@@ -241,7 +241,7 @@ def test_feature_names_line_up_with_the_output():
     assert names.shape == SlidingWindow(3).fit_transform(weather()).shape[1:]
 
 
-def test_feature_names_without_a_frame():
+def test_get_feature_names_out_without_frame():
     window = SlidingWindow(2).fit(rows_of(4, 2))
     assert window.get_feature_names_out().tolist() == [
         ["x0[t-1]", "x1[t-1]"],
@@ -250,7 +250,7 @@ def test_feature_names_without_a_frame():
     assert window.get_feature_names_out(["a", "b"])[1].tolist() == ["a[t]", "b[t]"]
 
 
-def test_feature_names_that_do_not_agree():
+def test_get_feature_names_out_of_other_names_raises():
     with pytest.raises(ValueError, match="should have length equal to number of feat"):
         SlidingWindow(2).fit(rows_of(4, 2)).get_feature_names_out(["a"])
     with pytest.raises(ValueError, match="not equal to feature_names_in_"):
@@ -259,7 +259,7 @@ def test_feature_names_that_do_not_agree():
         SlidingWindow(2).get_feature_names_out()
 
 
-def test_data_frames_with_a_time_index():
+def test_transform_frame_with_time_index():
     frame = weather(8)
     window = SlidingWindow(3).fit(frame[:6])
     assert window.feature_names_in_.tolist() == ["temp", "wind"]
@@ -277,7 +277,7 @@ def test_data_frames_with_a_time_index():
 
 
 @pytest.mark.parametrize(("length", "error"), [*NO_POSITIVE_INTEGERS, ([7], TypeError)])
-def test_sequence_length_that_is_no_positive_integer(length, error):
+def test_fit_sequence_length_not_positive_integer_raises(length, error):
     with pytest.raises(error) as caught:
         SlidingWindow(length).fit(rows_of(4))
     expected = f"sequence_length must be a positive integer, got {length!r}"
@@ -287,7 +287,7 @@ def test_sequence_length_that_is_no_positive_integer(length, error):
 @pytest.mark.parametrize(
     ("value", "kind"), [(NAN, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]
 )
-def test_values_that_are_not_finite(value, kind):
+def test_fit_transform_not_finite_raises(value, kind):
     frame = weather()
     window = SlidingWindow(2).fit(frame)
     frame.iloc[3:5, 1] = value
@@ -303,7 +303,7 @@ def test_values_that_are_not_finite(value, kind):
         SlidingWindow(2).fit(frame.to_numpy())
 
 
-def test_arrays_of_other_shapes():
+def test_transform_of_other_shape_raises():
     with pytest.raises(ValueError, match=r"Reshape your data"):
         SlidingWindow(2).fit(np.arange(5.0))
     with pytest.raises(ValueError, match="dim 3"):

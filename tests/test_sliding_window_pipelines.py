@@ -20,7 +20,7 @@ from sklstm.preprocessing import SlidingWindow, frame_series
 # --------------------------------------------------------------------------------------
 
 
-def test_pipeline_windows_scaled_rows_of_train_and_test():
+def test_Pipeline_windows_scaled_rows_of_train_and_test():
     rows = np.random.default_rng(0).normal(size=(20, 3))
     train, test = rows[:14], rows[14:]
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(4))
@@ -34,12 +34,12 @@ def test_pipeline_windows_scaled_rows_of_train_and_test():
     assert len(pipeline.transform(test)) == len(test)
 
 
-def test_pipeline_names_pass_through():
+def test_Pipeline_get_feature_names_out_of_windows():
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(2)).fit(weather())
     assert pipeline.get_feature_names_out()[0].tolist() == ["temp[t-1]", "wind[t-1]"]
 
 
-def test_pandas_output_leaves_the_windows_an_array():
+def test_Pipeline_pandas_output_leaves_windows_an_array():
     """Asked for globally, frames reach the windows and arrays leave them."""
     with sklearn.config_context(transform_output="pandas"):
         pipeline = make_pipeline(StandardScaler(), SlidingWindow(2))
@@ -49,14 +49,14 @@ def test_pandas_output_leaves_the_windows_an_array():
     assert not hasattr(SlidingWindow(), "set_output")
 
 
-def test_sequence_length_is_a_pipeline_parameter():
+def test_Pipeline_sets_sequence_length_of_window():
     pipeline = Pipeline([("window", SlidingWindow()), ("as_is", FunctionTransformer())])
     assert pipeline.get_params()["window__sequence_length"] == 10
     pipeline.set_params(window__sequence_length=2)
     assert pipeline.fit_transform(rows_of(5)).shape == (5, 2, 1)
 
 
-def test_import_leaves_tensorflow_out():
+def test_import_preprocessing_loads_no_tensorflow():
     code = (
         "import sys, sklstm.preprocessing;"
         "sys.exit(bool({'tensorflow', 'keras', 'scikeras'} & set(sys.modules)))"
@@ -104,9 +104,7 @@ GEOMETRIES = [
 
 
 @pytest.mark.parametrize(("length", "settings"), GEOMETRIES, ids=str)
-def test_windows_made_in_the_pipeline_or_in_the_regressor_are_the_same(
-    length, settings
-):
+def test_Pipeline_with_SlidingWindow_equals_regressor_alone(length, settings):
     X, y, X_after, y_after = wave()
     alone, piped = both_ways("StatefulLSTMRegressor", length, **settings)
     alone.fit(X, y)
@@ -128,7 +126,7 @@ def test_windows_made_in_the_pipeline_or_in_the_regressor_are_the_same(
         assert piped.score(rows, target) == pytest.approx(expected, rel=1e-4)
 
 
-def test_windows_made_in_the_pipeline_or_in_the_classifier_are_the_same():
+def test_Pipeline_with_SlidingWindow_equals_classifier_alone():
     X, y, X_after, _ = wave()
     labels = np.where(y > 0, "up", "down")
     alone, piped = both_ways("StatefulLSTMClassifier", 4, batch_size=7)
@@ -141,7 +139,7 @@ def test_windows_made_in_the_pipeline_or_in_the_classifier_are_the_same():
         np.testing.assert_array_equal(piped.predict(rows), alone.predict(rows))
 
 
-def test_sample_weight_and_validation_split_reach_the_windows():
+def test_Pipeline_with_SlidingWindow_passes_sample_weight_and_validation_split():
     X, y, X_after, _ = wave()
     weight = np.linspace(0, 1, len(y))
     alone, piped = both_ways(
@@ -154,7 +152,7 @@ def test_sample_weight_and_validation_split_reach_the_windows():
     np.testing.assert_allclose(piped.predict(X_after), alone.predict(X_after), **CLOSE)
 
 
-def test_a_search_over_either_parameter_scores_the_same():
+def test_GridSearchCV_over_either_sequence_length_scores_alike():
     X, y, _, _ = wave()
     alone, piped = both_ways("StatefulLSTMRegressor", 2, batch_size=1, epochs=1)
     options = {"cv": TimeSeriesSplit(2), "return_train_score": True, "refit": False}
@@ -166,7 +164,7 @@ def test_a_search_over_either_parameter_scores_the_same():
         np.testing.assert_allclose(given[name], expected[name], rtol=1e-4)
 
 
-def test_a_framed_series_is_forecast_from_its_last_rows():
+def test_frame_series_last_rows_are_forecast_from():
     """The rows left over continue from the state that the framed rows left."""
     series = pd.DataFrame(wave()[0], columns=["count", "promo"])
     X, y = frame_series(series, 3, target="count")

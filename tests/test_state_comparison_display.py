@@ -12,7 +12,7 @@ from sklstm.plotting import (
 )
 
 
-def test_a_line_for_each_fold_and_seed():
+def test_plot_draws_line_per_fold_and_seed():
     display = StateComparisonDisplay(SCORES, score_name="R²").plot()
     assert [line.get_ydata().tolist() for line in display.lines_] == [
         [0.9, 0.5, 0.1],
@@ -25,7 +25,7 @@ def test_a_line_for_each_fold_and_seed():
     assert display.ax_.get_ylabel() == "R² (higher is better)"
 
 
-def test_means_are_marked():
+def test_plot_marks_means():
     display = StateComparisonDisplay(SCORES).plot()
     assert_close(display.mean_.get_ydata(), [0.75, 0.5, 0.25])
     assert texts(display.ax_.get_xticklabels()) == [
@@ -35,7 +35,7 @@ def test_means_are_marked():
     ]
 
 
-def test_folds_have_a_colour_each():
+def test_plot_colours_folds():
     display = StateComparisonDisplay(SCORES).plot(lw=2)
     colours = [line.get_color() for line in display.lines_]
     assert colours[0] == colours[1] != colours[2] == colours[3]
@@ -55,6 +55,6 @@ def test_folds_have_a_colour_each():
         (SCORES[:0], r"at least one row; got 0 row\(s\)"),
     ],
 )
-def test_scores_that_are_none(scores, message):
+def test_plot_bad_scores_raises(scores, message):
     with pytest.raises(ValueError, match=message):
         StateComparisonDisplay(scores).plot()

@@ -28,7 +28,7 @@ from sklstm.plotting import (
 STATES = np.array([[0.1, -0.8], [0.2, -0.4], [0.3, 0.0]])
 
 
-def test_units_are_rows_and_times_columns():
+def test_plot_draws_units_as_rows_times_as_columns():
     display = StateDisplay(STATES, kind="c", layer=1, lane=4).plot()
     np.testing.assert_array_equal(display.image_.get_array(), STATES.T)
     assert display.image_.get_clim() == (-0.8, 0.8)
@@ -39,7 +39,7 @@ def test_units_are_rows_and_times_columns():
     assert shown_ticks(display.ax_.yaxis) == [0, 1]
 
 
-def test_colours_of_states():
+def test_plot_colour_limits_are_symmetric():
     assert StateDisplay(STATES * 0).plot().image_.get_clim() == (-1, 1)
     chosen = StateDisplay(STATES).plot(vmin=-2, vmax=2, cmap="PuOr")
     assert chosen.image_.get_clim() == (-2, 2)
@@ -47,7 +47,7 @@ def test_colours_of_states():
     assert StateDisplay(STATES).plot(norm=norm).image_.norm is norm
 
 
-def test_dates_of_states():
+def test_plot_dates_mark_times_of_states():
     """A column's middle is the time its state was reached."""
     days = pd.date_range("2024-01-31", periods=3)
     display = StateDisplay(STATES, index=days).plot()
@@ -74,7 +74,7 @@ def by_single_rows(model, rows, kind, lane) -> tuple[list[int], np.ndarray]:
 @pytest.mark.parametrize("lane", range(B))
 @pytest.mark.parametrize("kind", ["h", "c"])
 @pytest.mark.parametrize("is_cold", [False, True])
-def test_states_are_those_after_each_row_of_the_lane(kind, lane, is_cold):
+def test_from_estimator_states_equal_observe_row_by_row(kind, lane, is_cold):
     """Also in a cold series, whose first row moves no lane; the estimator stays."""
     import copy
 
@@ -90,7 +90,7 @@ def test_states_are_those_after_each_row_of_the_lane(kind, lane, is_cold):
     assert model.get_states() is before
 
 
-def test_the_estimator_goes_on_as_if_nothing_was_drawn():
+def test_from_estimator_leaves_estimator_unchanged():
     before = fitted().get_states()
     prediction = fitted().predict(X_NEW)
     StateDisplay.from_estimator(fitted(), X_NEW)
@@ -99,7 +99,7 @@ def test_the_estimator_goes_on_as_if_nothing_was_drawn():
     np.testing.assert_array_equal(fitted().predict(X_NEW), prediction)
 
 
-def test_states_of_a_composite():
+def test_from_estimator_of_composite_reads_inner_states():
     """As the estimator inside has them, on rows as it sees them."""
     regressor = composite().best_estimator_.regressor_
     inside = regressor[:-1].transform(X_NEW)
@@ -120,17 +120,17 @@ def test_states_of_a_composite():
         ({"lane": 1.0}, r"got 1\.0"),
     ],
 )
-def test_states_that_are_not_there(options, message):
+def test_from_estimator_bad_kind_layer_or_lane_raises(options, message):
     with pytest.raises(ValueError, match=message):
         StateDisplay.from_estimator(fitted(), X_NEW, **options)
 
 
-def test_states_of_a_stateless_estimator():
+def test_from_estimator_stateless_raises():
     with pytest.raises(ValueError, match=r"keeps no state.*Fit it with stateful=True"):
         StateDisplay.from_estimator(stateless(), X_NEW)
 
 
-def test_a_lane_that_reads_no_row():
+def test_from_estimator_lane_without_row_raises():
     lane = (fitted().get_states().position + 1) % B  # the next row is not for it
     message = rf"Lane {lane} of 3 reads none of the 1 row\(s\) of X. Pass 4 rows"
     with pytest.raises(ValueError, match=message):
@@ -148,7 +148,7 @@ def gru(meta):
 
 
 @pytest.mark.slow
-def test_a_network_without_cell_state():
+def test_from_estimator_of_gru_has_no_cell_state():
     model = unfitted(model=gru, epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match=r"layer 0 has none.*Use kind='h'"):
         StateDisplay.from_estimator(model, X_NEW, kind="c")

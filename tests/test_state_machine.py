@@ -1,6 +1,6 @@
 """Any order of calls: a fitted estimator beside the NumPy LSTM, step by step.
 
-The laws of ``test_laws`` are each about one call or two. Here Hypothesis draws whole
+The laws of ``test_law_*`` are each about one call or two. Here Hypothesis draws whole
 histories: observe, step, predict, forecast, reset, reseed, states taken out and put
 back, copies through pickle, deepcopy and files, further training. Three things go
 through every history together:
@@ -484,7 +484,7 @@ class AnyOrderOfCalls(RuleBasedStateMachine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", POOL, ids=str)
-def test_any_order_of_calls(spec):
+def test_calls_in_any_order_agree_with_numpy_lstm(spec):
     """For each network, two in five of the profile's examples: whole histories."""
     profile = settings.default
     run_state_machine_as_test(
@@ -497,7 +497,7 @@ def test_any_order_of_calls(spec):
     )
 
 
-def test_the_oracle_is_not_the_estimator():
+def test_numpy_lstm_one_row_behind_differs():
     """Left one row behind, or a lane further, it would be noticed."""
     for spec in POOL:
         estimator, X = fitted(spec)

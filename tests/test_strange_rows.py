@@ -90,7 +90,7 @@ def test_strange_rows_table_has_unique_names_and_size():
     assert_large_table(TABLE, n_taken=0, n_refused=0)
 
 
-def test_arguments_are_watched():
+def test_imprint_and_fingerprint_show_changes():
     """The comparisons above can fail: each kind of change shows."""
     array, table, fitted = X.copy(), frame(X), a_copy_of("regressor")
     bits, of_table, before = imprint(array), imprint(table), fingerprint(fitted)
@@ -103,7 +103,7 @@ def test_arguments_are_watched():
     assert fingerprint(fitted) == before
 
 
-def test_rows_that_wait_are_not_the_callers():
+def test_partial_fit_waiting_rows_are_copied():
     """A buffer may be filled anew while its rows wait for a batch to fill."""
     reused, fresh = a_copy_of("regressor"), a_copy_of("regressor")
     for k in range(6):

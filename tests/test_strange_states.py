@@ -254,7 +254,7 @@ def test_strange_states_table_has_unique_names_and_size():
     assert_large_table(TABLE, n_taken=0, n_refused=0)
 
 
-def test_a_far_position_is_a_lane_like_any():
+def test_set_states_huge_position_steps_like_small_one():
     """Lanes come round for positions beyond any machine integer."""
     near, far = a_copy_of("regressor"), a_copy_of("regressor")
     near.set_states(STATE)

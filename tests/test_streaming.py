@@ -119,7 +119,7 @@ each_composite = pytest.mark.parametrize("name", COMPOSITES)
 
 @each_composite
 @pytest.mark.parametrize("kind", ["frames", "arrays", "column"])
-def test_step_is_what_the_composite_predicts(name, kind):
+def test_stream_step_equals_predict_of_composite(name, kind):
     """Piece by piece, in values and shapes."""
     fitted, (X, _) = fit(name, kind), data(kind)
     expected = fitted.predict(X[N_TRAIN:])
@@ -129,7 +129,7 @@ def test_step_is_what_the_composite_predicts(name, kind):
 
 
 @each_composite
-def test_observe_moves_the_composite_too(name):
+def test_stream_observe_moves_composite(name):
     """The state is the estimator's: `predict` of the composite goes on from there."""
     fitted, (X, _) = fit(name), data("frames")
     expected = fitted.predict(X[N_TRAIN:])
@@ -140,7 +140,7 @@ def test_observe_moves_the_composite_too(name):
 
 
 @each_composite
-def test_units_are_the_users(name):
+def test_stream_step_answers_in_users_units(name):
     """Predictions lie where the targets do, far from the scaled ones."""
     if name in UNSCALED_TARGETS:
         pytest.skip("targets are not scaled")
@@ -149,7 +149,7 @@ def test_units_are_the_users(name):
 
 
 @each_composite
-def test_reset_and_reseed(name):
+def test_stream_reset_and_reseed_states(name):
     fitted, (X, _) = fit(name), data("frames")
     live = stream(fitted)
     seeded = live.get_states()
@@ -173,7 +173,7 @@ def test_reset_and_reseed(name):
 @each_composite
 @pytest.mark.parametrize("kind", ["frames", "arrays"])
 @pytest.mark.parametrize("with_start", [False, True])
-def test_forecast_is_so_many_single_steps(name, kind, with_start):
+def test_stream_forecast_equals_single_steps(name, kind, with_start):
     """Each step feeds the prediction before it, in the user's units."""
     fitted, (X, _) = fit(name, kind), data(kind)
     live = stream(fitted)
@@ -194,7 +194,7 @@ def test_forecast_is_so_many_single_steps(name, kind, with_start):
     assert_close(forecast, expected, rtol=1e-5, atol=1e-4)
 
 
-def test_feedback_is_in_users_units():
+def test_stream_forecast_feedback_in_users_units():
     """It is given predictions and returns rows as the composite takes them."""
     rows = series(2)
     X, y = rows[:-1], rows[1:, 1]
@@ -215,7 +215,7 @@ def test_feedback_is_in_users_units():
         assert_close(stepped, forecast[k + 1 : k + 2], rtol=1e-5, atol=1e-3)
 
 
-def test_feedback_may_return_a_frame():
+def test_stream_forecast_feedback_may_return_frame():
     live = stream(fit("target of a pipeline"))
 
     def as_frame(prediction, k):
@@ -224,7 +224,7 @@ def test_feedback_may_return_a_frame():
     assert_close(live.forecast(4, feedback=as_frame), live.forecast(4), rtol=0, atol=0)
 
 
-def test_many_outputs_feed_themselves():
+def test_stream_forecast_of_many_outputs_feeds_itself():
     rows = series(2)
     fitted = TransformedTargetRegressor(scaled(), transformer=StandardScaler())
     fitted.fit(rows[:N_TRAIN], rows[1 : N_TRAIN + 1])
@@ -233,7 +233,7 @@ def test_many_outputs_feed_themselves():
     assert np.all(np.abs(np.log10(forecast.mean(axis=0) / [50, 500])) < 0.2)
 
 
-def test_classifier_streams_labels():
+def test_stream_of_classifier_answers_labels():
     rows = series()
     X, y = rows[:-1], np.where(np.diff(rows[:, 0]) > 0, "up", "down")
     inner = StatefulLSTMClassifier(3, epochs=2, random_state=0)
@@ -249,7 +249,7 @@ def test_classifier_streams_labels():
         live.forecast(3)
 
 
-def test_ready_made_windows_stream_too():
+def test_stream_step_of_windows_equals_predict():
     """Rows stay windows all the way: there is no context to miss."""
     X = np.random.default_rng(0).normal(size=(20, 3, 2))
     fitted = make_pipeline(FunctionTransformer(), lstm()).fit(X[:12], X[:12, -1, 0])
@@ -264,7 +264,7 @@ def test_ready_made_windows_stream_too():
 # --------------------------------------------------------------------------------------
 
 
-def test_window_transformers_are_refused():
+def test_stream_of_SlidingWindow_pipeline_raises():
     X, y = data("arrays")
     fitted = make_pipeline(SlidingWindow(3), lstm()).fit(X[:N_TRAIN], y[:N_TRAIN])
     live = stream(fitted)
@@ -283,12 +283,12 @@ def test_window_transformers_are_refused():
     ],
     ids=["regressor", "pipeline", "transformers", "many"],
 )
-def test_other_estimators_are_refused(fitted):
+def test_stream_of_other_estimator_raises(fitted):
     with pytest.raises(TypeError, match="stream takes a fitted StatefulLSTMRegressor"):
         stream(fitted)
 
 
-def test_a_search_without_refit_is_refused():
+def test_stream_of_search_without_refit_raises():
     X, y = data("arrays")
     fitted = search(lstm(), epochs=[1]).set_params(refit=False).fit(X[:30], y[:30])
     with pytest.raises((TypeError, NotFittedError, AttributeError)):
@@ -296,12 +296,12 @@ def test_a_search_without_refit_is_refused():
 
 
 @each_composite
-def test_unfitted_composites_are_refused(name):
+def test_stream_of_unfitted_composite_raises(name):
     with pytest.raises(NotFittedError):
         stream(COMPOSITES[name]())
 
 
-def test_forecast_refusals():
+def test_stream_forecast_bad_arguments_raise():
     live = stream(fit("target of a pipeline"))
     with pytest.raises(ValueError, match="No row was seen since the last reset"):
         live.reset_states().forecast(3)
@@ -314,7 +314,7 @@ def test_forecast_refusals():
         live.forecast(3, feedback=lambda prediction, k: [np.nan])
 
 
-def test_predictions_that_are_no_rows_need_feedback():
+def test_stream_forecast_without_feedback_where_prediction_is_no_row_raises():
     rows = series(3)
     fitted = make_pipeline(PCA(1), lstm()).fit(rows[:N_TRAIN], rows[1 : N_TRAIN + 1, 0])
     with pytest.raises(ValueError, match=r"1 value\(s\), a row has 3 feature"):

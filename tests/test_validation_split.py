@@ -15,7 +15,7 @@ from training_cases import FAST, FROZEN, B, K, N, Recorder, T, X, fit, regressor
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_held_out_rows_are_not_trained_on(stateful):
+def test_validation_split_rows_are_not_trained_on(stateful):
     """Losses and weights are those of a fit on the first rows alone."""
     options = {"stateful": stateful, **FAST}
     n = N + 2  # two windows too many for whole batches
@@ -28,7 +28,7 @@ def test_held_out_rows_are_not_trained_on(stateful):
 
 
 @pytest.mark.parametrize("stateful", [True, False])
-def test_validation_loss_of_frozen_weights(stateful):
+def test_validation_loss_of_frozen_weights_equals_predictions(stateful):
     """What the state after the training rows predicts for the rows after them."""
     options = {"stateful": stateful, "metrics": ["mae"], **FROZEN}
     split = fit(regressor(validation_split=10 / (N + 10), **options), N + 10)
@@ -38,7 +38,7 @@ def test_validation_loss_of_frozen_weights(stateful):
     assert_close(split.history_["val_mae"], [np.mean(np.abs(errors))] * 3)
 
 
-def test_callbacks_are_told_of_validation():
+def test_validation_split_calls_test_hooks_of_callbacks():
     """After the last batch, with logs as Keras names them there."""
     events = []
 
@@ -61,7 +61,7 @@ def test_callbacks_are_told_of_validation():
         assert epoch_logs[f"val_{name}"] == value
 
 
-def test_validation_of_weights_that_a_callback_swaps_in():
+def test_validation_loss_of_SwapEMAWeights():
     """Averages, which are the weights after one epoch: so the losses are one too."""
     estimator = regressor(
         stateful=False,
@@ -78,7 +78,7 @@ def test_validation_of_weights_that_a_callback_swaps_in():
     assert abs(raw - np.mean(errors**2)) > 1e-3
 
 
-def test_validation_loss_counts_sample_weights():
+def test_validation_loss_counts_sample_weight():
     """As Keras has it: the sum of weighted losses over the number of rows."""
     weights = np.random.default_rng(0).uniform(0.5, 2, N + 10)
     split = regressor(validation_split=10 / (N + 10), **FROZEN)
@@ -88,7 +88,7 @@ def test_validation_loss_counts_sample_weights():
     assert_close(split.history_["val_loss"][0], np.mean(weights[N:] * errors**2))
 
 
-def test_validation_of_ready_made_windows():
+def test_validation_split_of_windows():
     windows = windows_by_hand(X, T)[: 4 * B + 5]
     target = y[T - 1 :][: len(windows)]
     split = regressor(validation_split=5 / len(windows), **FROZEN).fit(windows, target)
@@ -97,7 +97,7 @@ def test_validation_of_ready_made_windows():
     assert_close(split.history_["val_loss"], [np.mean(errors**2)] * 3)
 
 
-def test_the_state_after_a_fit_with_held_out_rows():
+def test_validation_split_state_is_after_last_row():
     """It is right for the row after the last one given, held out or not."""
     estimator = fit(regressor(validation_split=10 / (N + 10)), N + 10)
     state = estimator.state_

@@ -23,7 +23,7 @@ def test_warm_start_continues_weights_optimizer_and_history():
     assert_identical_weights(parts.initial_weights_, after_two)
 
 
-def test_warm_start_at_another_learning_rate():
+def test_warm_start_with_another_learning_rate():
     """A parameter set between two fits is not passed over."""
     estimator = fit(regressor(warm_start=True, **FAST))
     before = estimator.get_weights()
@@ -31,7 +31,7 @@ def test_warm_start_at_another_learning_rate():
     assert_identical_weights(estimator.get_weights(), before)
 
 
-def test_warm_start_with_another_optimizer():
+def test_warm_start_with_another_optimizer_keeps_weights():
     """The weights go on; what the old optimizer noted is of no use to the new one."""
     estimator = fit(regressor(warm_start=True))
     before = estimator.get_weights()
@@ -45,7 +45,7 @@ def test_warm_start_with_another_optimizer():
     ("first", "second"),
     [("adam", "adadelta"), ("rmsprop", "adagrad")],
 )
-def test_warm_start_with_an_optimizer_of_slots_of_the_same_shapes(first, second):
+def test_warm_start_with_another_optimizer_drops_slots(first, second):
     """What the first noted while its weights stood still, the second never sees."""
     still = {"optimizer": first, "optimizer__learning_rate": 0.0, "epochs": 1}
     estimator = fit(regressor(warm_start=True, **still))
@@ -55,7 +55,7 @@ def test_warm_start_with_an_optimizer_of_slots_of_the_same_shapes(first, second)
     assert_identical_weights(estimator.get_weights(), afresh.get_weights())
 
 
-def test_warm_start_of_a_model_with_a_function_of_its_own():
+def test_warm_start_of_model_function_with_lambda():
     """Networks are told apart by their shapes, not by the programs they share."""
     whole = fit(regressor(model=lambda_model, epochs=3))
     parts = fit(regressor(model=lambda_model, epochs=1, warm_start=True))
@@ -64,7 +64,7 @@ def test_warm_start_of_a_model_with_a_function_of_its_own():
     assert parts.history_["loss"] == whole.history_["loss"]
 
 
-def test_warm_start_with_dropout_set_since():
+def test_warm_start_with_dropout_set_since_keeps_weights():
     """Its seed generators are new; the weights go on."""
     estimator = fit(regressor(warm_start=True, epochs=1))
     before = estimator.get_weights()
@@ -76,7 +76,7 @@ def test_warm_start_with_dropout_set_since():
 @pytest.mark.parametrize(
     "change", [{"units": 3}, {"batch_size": B + 1}, {"stateful": False}], ids=str
 )
-def test_warm_start_of_another_network_is_refused(change):
+def test_warm_start_of_another_network_raises(change):
     estimator = fit(regressor(warm_start=True, epochs=1))
     before = estimator.predict(X)
     text = "warm_start=True continues .* network's shape or batch size has changed"
