@@ -196,7 +196,7 @@ def check_enough_windows(
     if not n_windows:
         raise ValueError(
             "None of the windows to train on is complete: all begin with NaN. Pass at"
-            f" least {batch_size} window(s) without NaN."
+            f" least {batch_size} without NaN."
         )
     smallest = f"{batch_size + sequence_length - 1} rows"
     if ready_made:

@@ -241,7 +241,7 @@ def test_fit_no_complete_window_raises(parameters, n):
     short = left_nan_windows(X[:2], 3)
     text = (
         "None of the windows to train on is complete: all begin with NaN. Pass at least"
-        f" {n} window(s) without NaN."
+        f" {n} without NaN."
     )
     assert_refused(estimator, lambda: estimator.fit(short, y[:2]), text)
 

@@ -110,7 +110,7 @@ BAD_HEADERS: dict[tuple, list[tuple[Any, str]]] = {
     ("input", "training_rows", "digest"): [("no digest", "as digest in")],
     ("history",): [
         (["loss", "loss"], "the names of its history"),
-        ([], "arrays that do not belong there: .'history/0'."),
+        ([], "arrays that do not belong to its estimator: .'history/0'."),
         (["loss", "more"], "it has no array 'history/1'"),
     ],
     ("states", "state"): [(3, "as state in states")],
