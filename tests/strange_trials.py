@@ -95,7 +95,7 @@ def fingerprint(subject: Any) -> Any:
         return subject.context_.astype(float).tobytes(), subject._fit_digest
     if not hasattr(subject, "state_"):
         return None
-    state, rows = subject.state_, subject._training_rows
+    state, rows = subject.state_, subject._fitted.training_rows
     arrays = [*subject.get_weights(), *sum(state.layers, ()), state.context]
     arrays += [] if state.last_output is None else [state.last_output]
     bits = [(array.dtype, array.shape, array.tobytes()) for array in arrays]

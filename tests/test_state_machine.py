@@ -483,6 +483,7 @@ class AnyOrderOfCalls(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.property
 @pytest.mark.parametrize("spec", POOL, ids=str)
 def test_calls_in_any_order_agree_with_numpy_lstm(spec):
     """For each network, two in five of the profile's examples: whole histories."""
