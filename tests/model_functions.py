@@ -70,7 +70,7 @@ def gru(meta):
 
 
 def simple_rnn(meta, units=2):
-    """The oldest recurrent layer, whose state is one array."""
+    """A SimpleRNN, whose state is one array."""
     return keras.Sequential(
         [
             start(meta),
@@ -163,7 +163,7 @@ def open_length(meta):
 
 
 def own_mask(meta):
-    """Makes a mask of its own, which the convolution loses: the user's own affair."""
+    """A mask made by the user's own layer, which the convolution then drops."""
     return keras.Sequential(
         [
             start(meta),

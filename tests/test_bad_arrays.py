@@ -95,7 +95,7 @@ def test_fit_sample_weight_with_bad_value_raises(value, text):
     ids=["one entry", "a step inside", "a whole window", "infinity", "string"],
 )
 def test_fit_and_calls_with_bad_value_in_windows_raise(on_windows, at, value, text):
-    """Only leading steps may be NaN: those lie before the series began."""
+    """Only the first steps of a window may be NaN: the series had not begun yet."""
     windows = with_value(WINDOWS, value, at)
     fresh = regressor()
     assert_refused(fresh, lambda: fresh.fit(windows, y[:6]), text)
@@ -176,7 +176,7 @@ def test_fit_y_of_another_length_raises(X, target, text):
 
 
 def test_partial_fit_y_of_another_width_raises(on_rows):
-    """Two columns after one would be cut to the first without a check."""
+    """Without a check, the first of two columns would be trained on alone."""
     estimator, two = copy.deepcopy(on_rows), np.ones((N, 2))
     assert_refused(estimator, lambda: estimator.partial_fit(X, two), "y has|output")
 
@@ -221,7 +221,7 @@ def test_fit_fewer_rows_than_one_batch_raises():
 
 
 def test_fit_fewer_windows_than_batch_size_raises():
-    """Ready-made windows are counted in windows: their rows are not the caller's."""
+    """For ready-made windows the error counts windows, not rows."""
     estimator = regressor(batch_size=5)
     text = (
         r"X holds 4 complete window\(s\) of sequence_length=3 to train on, but one"
@@ -236,7 +236,7 @@ def test_fit_fewer_windows_than_batch_size_raises():
     [({}, 4), ({"drop_remainder": False}, 1), ({"stateful": False}, 1)],
 )
 def test_fit_no_complete_window_raises(parameters, n):
-    """The error says how many whole ones would do: a batch, or any."""
+    """The error names the number of complete windows needed: a batch, or one."""
     estimator = regressor(batch_size=4, **parameters)
     short = left_nan_windows(X[:2], 3)
     text = (

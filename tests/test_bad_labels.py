@@ -52,7 +52,7 @@ def test_classifier_single_class_raises(name):
 
 
 def test_partial_fit_one_class_with_classes_given_works():
-    """What the error advises works: `classes=` in the first `partial_fit`."""
+    """As the error advises: `classes=` in the first `partial_fit` names both."""
     estimator = classifier().partial_fit(X, ["up"] * N, classes=["down", "up"])
     assert estimator.classes_.tolist() == ["down", "up"]
 
@@ -72,7 +72,7 @@ def test_partial_fit_with_other_classes_raises(on_labels):
 @pytest.mark.parametrize("class_weight", [None, {"down": 2}], ids=["", "weighted"])
 @pytest.mark.parametrize("stranger", ["flat", "zigzag"])
 def test_partial_fit_unknown_label_raises(on_labels, stranger, class_weight):
-    """Sorted between, or after, those known: neither may pass for one of them."""
+    """One sorts between the known labels, one after them: neither is taken for one."""
     labels = with_value(LABELS, stranger, (3,))
     fitted = copy.deepcopy(on_labels).set_params(class_weight=class_weight)
     assert_refused(fitted, lambda: fitted.partial_fit(X, labels), stranger)

@@ -52,9 +52,10 @@ def test_fit_callbacks_see_weights_of_each_epoch():
 
 
 def test_fit_with_and_without_callback_gives_same_bits():
-    """A callback that only looks on makes each epoch a call; nothing else may change.
+    """Without callbacks many epochs run in one compiled call; with one, each by itself.
 
-    Seventy epochs are more than one call takes.
+    Seventy epochs are more than one call takes. A callback that does nothing must not
+    change any result.
     """
     together = fit(regressor(epochs=70))
     apart = fit(regressor(epochs=70, callbacks=[keras.callbacks.Callback()]))
@@ -91,7 +92,7 @@ def test_fit_callbacks_batch_logs_are_running_means():
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_batch_end"])
 def test_LambdaCallback_batch_hook_is_called(hook):
-    """Both spellings that Keras has."""
+    """Keras has two names for the hook at the end of a batch."""
     batches = []
     callback = keras.callbacks.LambdaCallback(
         **{hook: lambda batch, logs: batches.append(batch)}
@@ -121,12 +122,12 @@ def test_callback_stop_training_ends_fit():
     assert_identical_weights(
         stopped.get_weights(), fit(regressor(epochs=2)).get_weights()
     )
-    again = fit(regressor(epochs=3))  # the flag stays with the fit that set it
+    again = fit(regressor(epochs=3))  # a later fit does not see the flag
     assert len(again.history_["loss"]) == 3
 
 
 def test_callback_stop_training_at_epoch_begin_ends_after_one_batch():
-    """As in Keras, and however many batches a compiled call would have taken."""
+    """As in Keras: however many batches one compiled call takes, it takes only one."""
     stopped = fit(regressor(callbacks=[StopAt("on_epoch_begin", 0)]))
     first = regressor(epochs=1).fit(X[: T - 1 + B], y[: T - 1 + B])
     assert_identical_weights(stopped.get_weights(), first.get_weights())

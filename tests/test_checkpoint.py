@@ -124,7 +124,7 @@ def test_fit_checkpoint_every_resumes_from_last_written(tmp_path):
 
 
 def test_fit_checkpoint_keeps_EarlyStopping_best(tmp_path):
-    """Killed while it waits: it stops at the same epoch, with the same weights."""
+    """Killed one epoch before it would stop: it stops there, with the same weights."""
     options = {"optimizer": "sgd", "optimizer__learning_rate": 1.0, "epochs": 12}
     whole = regressor(callbacks=callbacks(), **options).fit(X, Y)
     n = len(whole.history_["loss"])
@@ -156,7 +156,7 @@ class Remember(keras.callbacks.Callback):
 
 
 def test_fit_checkpoint_callbacks_with_arrays_of_any_dtype(tmp_path):
-    """Those of truth values are remembered too, and others are left alone."""
+    """Arrays of booleans and numbers are restored; those of other dtypes are left."""
     whole, again = Remember(), Remember()
     regressor(callbacks=[whole, KillAt(None)]).fit(X, Y)
     with pytest.raises(Killed):
@@ -255,7 +255,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
-    """By their content, whatever they are: equal ones go on, others start anew."""
+    """Arguments are compared by content: equal ones resume, others start anew."""
 
     def path(k):
         arguments = {f"model__{n}": v for n, v in KINDS[kind](k).items()}
@@ -266,7 +266,7 @@ def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
 
 
 def test_checkpoint_path_depends_on_model_function(tmp_path):
-    """Partial ones by what they call and with what, methods by what they belong to."""
+    """A partial by its function and arguments, a method by the object it belongs to."""
     paths = [
         regressor(model=model)._open_checkpoint(tmp_path, 1, X, Y, None).path
         for model in (
@@ -304,7 +304,7 @@ def test_fit_checkpoint_argument_without_pickle_raises(tmp_path):
 
 
 def test_fit_checkpoint_ctrl_c_keeps_file(tmp_path):
-    """The estimator is fitted as far as it came, and the same call goes on."""
+    """The estimator is fitted for its whole epochs, and the checkpoint stays."""
 
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -376,7 +376,7 @@ def test_fit_checkpoint_damaged_file_raises(tmp_path):
 
 
 def test_fit_checkpoint_fewer_epochs_than_trained_raises(tmp_path):
-    """Their weights are gone; as many as are trained only end what was begun."""
+    """The weights after 3 of 4 epochs are gone; `epochs=4` returns those it has."""
     with pytest.raises(Killed):
         regressor(callbacks=[KillAt(4)]).fit(X, Y, checkpoint=tmp_path)
     fewer = regressor(epochs=3, callbacks=[KillAt(None)])
@@ -423,7 +423,7 @@ def train_in_process(folder, counter, result):
 
 @pytest.mark.slow
 def test_fit_checkpoint_survives_twenty_sigkills(tmp_path):
-    """Processes killed at random moments; the last one ends where one alone would."""
+    """After twenty kills at random moments, training ends with the same weights."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sklstm.regressor", "test_checkpoint"])
     folder, result = tmp_path / "kept", tmp_path / "end.npz"
@@ -476,7 +476,7 @@ for warning in caught:
 
 @pytest.mark.slow
 def test_fit_checkpoint_full_disk_warns_and_goes_on(tmp_path):
-    """The operating system refuses the bytes: a warning each time, no rest of it."""
+    """Each write that the operating system refuses is a warning; no file is left."""
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
         capture_output=True,

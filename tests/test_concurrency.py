@@ -116,7 +116,7 @@ def test_at_once_raises_an_error_of_a_thread():
 
 
 def test_predict_in_two_threads_gives_same_bits(alone):
-    """Short walks in NumPy and long ones compiled, mixed: nobody sees the other's."""
+    """Short calls run in NumPy, long ones compiled; each gives what it gives alone."""
     estimator = alone[0]
     state = estimator.get_states()
     tables = [MANY[:40], MANY[40:47], MANY, MANY[::-1]]
@@ -148,14 +148,14 @@ def test_step_of_copies_in_two_threads_gives_same_bits(alone):
 
 
 def test_fit_same_shape_in_two_threads_gives_same_bits(alone):
-    """They want the same program: one of them gets it, the other one its own."""
+    """Both need the same compiled program: one borrows it, the other gets a second."""
     found = at_once(lambda: fit("one", 0), lambda: fit("one", 1))
     assert_equal_estimators(found[0], alone[0])
     assert_equal_estimators(found[1], alone[1])
 
 
 def test_fit_two_shapes_in_two_threads_gives_same_bits(alone):
-    """With nothing compiled yet."""
+    """No program is compiled before they start."""
     POOL.clear()
     found = at_once(lambda: fit("one"), lambda: fit("another"))
     assert_equal_estimators(found[0], alone[0])
@@ -163,7 +163,7 @@ def test_fit_two_shapes_in_two_threads_gives_same_bits(alone):
 
 
 def test_fit_while_another_thread_predicts_gives_same_bits(alone):
-    """A long walk and a fit of the same shape borrow from one pool."""
+    """A compiled prediction and a fit of the same shape borrow from one pool."""
     estimator = alone[0]
     expected = estimator.predict(MANY)
     done = threading.Event()
@@ -266,7 +266,7 @@ def test_fit_in_spawned_process_gives_same_bits(worker, alone):
 
 @pytest.mark.slow
 def test_partial_fit_in_spawned_process_gives_same_bits(worker, alone):
-    """And what it did can be gone on from here."""
+    """The estimator it returns goes on here as one trained in this process."""
     sent = copy.deepcopy(alone[0])
     later = make_rows(5, 2, seed=3)
     found, predictions = worker.submit(train_on, sent, later, later[:, 0]).result(
@@ -311,7 +311,7 @@ for a, b in zip(one, two):
 
 @pytest.mark.slow
 def test_cross_validate_n_jobs_2_large_network_gives_same_bits():
-    """Where products are so large that the order of their sums depends on threads."""
+    """In large matrix products the order of a sum depends on the number of threads."""
     done = run(IN_ONE_AND_IN_TWO, TF_NUM_INTRAOP_THREADS="1")
     assert done.returncode == 0, done.stderr
 
@@ -390,7 +390,7 @@ def test_fit_leaves_global_generators_and_settings_alone():
 
 @pytest.mark.parametrize("options", [{}, {"units": (2, 3), "dropout": 0.1}])
 def test_fit_never_sets_global_generators(options, monkeypatch):
-    """For no moment, in which another thread might draw; model functions need them."""
+    """Another thread might draw from them meanwhile. Only model functions need them."""
     states = {random: ("seed", "setstate"), np.random: ("seed", "set_state")}
     for module, names in states.items():
         for name in names:
@@ -402,7 +402,7 @@ def test_fit_never_sets_global_generators(options, monkeypatch):
 
 
 def test_fit_without_random_state_differs_each_time():
-    """Whatever the global generators are seeded with."""
+    """Even where the global generators are seeded alike before each."""
     weights = []
     for _ in range(2):
         keras.utils.set_random_seed(0)
@@ -438,11 +438,11 @@ def megabytes_in_use() -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
 def test_fit_sixty_times_leaks_no_memory():
-    """Sixty more fits, in four lots: the usual lot leaves 8 kB.
+    """Fit four times fifteen: fifteen fits leave 8 kB as a rule.
 
     TensorFlow keeps 35 kB for every name that a variable ever had: an optimizer that is
-    made and named anew for each fit leaves 2 MB a lot. A Keras model made for each fit
-    leaves 5 to 25 MB a fit.
+    made and named anew for each fit leaves 2 MB in fifteen. A Keras model made for
+    each fit leaves 5 to 25 MB a fit.
     """
 
     def leave_behind(n: int) -> float:

@@ -120,7 +120,7 @@ def test_from_predictions_of_labels_draws_steps_over_classes():
 
 
 def test_from_estimator_of_classifier_orders_classes():
-    """In its order, numbers among them; labels it never saw come last."""
+    """In the classifier's order; labels that it never saw come last."""
     x = np.array([[0.0], [1.0], [2.0], [3.0]])
     classifier = LogisticRegression().fit(x, [10, 10, 20, 20])
     display = ForecastDisplay.from_estimator(classifier, x, [10, 5, 20, 20])
@@ -130,7 +130,7 @@ def test_from_estimator_of_classifier_orders_classes():
 
 
 def test_from_estimator_of_any_estimator_uses_dates_of_X():
-    """By the dates of X where y has none."""
+    """The dates are those of X where y has none."""
     model = LinearRegression().fit(X, Y)
     display = ForecastDisplay.from_estimator(model, X, Y.to_numpy()[:30], unit="m³/s")
     assert_close(display.forecast_lines_[0].get_ydata(), Y)

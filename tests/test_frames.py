@@ -30,7 +30,7 @@ def frames() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def test_fit_predict_frame_with_datetime_index_equals_arrays():
-    """They give what their values give."""
+    """A frame gives the weights and answers that its values give."""
     frame, target = frames()
     framed = regressor().fit(frame[:50], target[:50])
     plain = regressor().fit(X[:50], y[:50])
@@ -44,7 +44,7 @@ def test_fit_predict_frame_with_datetime_index_equals_arrays():
 
 
 def test_fit_windows_after_frame_drops_feature_names():
-    """Fitted anew, on what has none."""
+    """A second fit, on windows without names, forgets those of the first."""
     frame, target = frames()
     model = regressor().fit(frame, target)
     assert not hasattr(model.fit(X.reshape(20, 3, 2), y[:20]), "feature_names_in_")

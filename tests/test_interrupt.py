@@ -154,7 +154,7 @@ def test_fit_again_interrupted_in_first_epoch_leaves_estimator():
 
 
 def test_partial_fit_interrupted_leaves_estimator():
-    """It has one pass only, so there is no whole one to keep."""
+    """`partial_fit` is one pass, so there is no earlier whole epoch to keep."""
     estimator = regressor(epochs=1).fit(X, y)
     weights, state = estimator.get_weights(), estimator.state_
     estimator.set_params(callbacks=[Interrupt("on_train_batch_end", 0, 3)])

@@ -98,7 +98,7 @@ def test_ReduceLROnPlateau_lowers_rate_as_in_keras():
 
 
 def test_history_holds_learning_rate_of_ReduceLROnPlateau():
-    """As Keras's own `History` has it: callbacks put it into the logs."""
+    """A callback puts the rate into the logs, so that `history_` has it as in Keras."""
     plateau = keras.callbacks.ReduceLROnPlateau(
         "loss", factor=0.5, patience=1, min_delta=1e9
     )
@@ -202,7 +202,7 @@ def test_CSVLogger_writes_history(tmp_path):
 
 
 def test_CSVLogger_append_restored_after_checkpointed_fit(tmp_path):
-    """A training that goes on adds to the log; the next one starts another log."""
+    """A resumed training appends to the log; the next training starts a new log."""
 
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -223,7 +223,7 @@ def test_CSVLogger_append_restored_after_checkpointed_fit(tmp_path):
 
 
 def test_callback_set_model_is_called_once():
-    """Keras never takes it back, and `TensorBoard` opens a file at each telling."""
+    """`TensorBoard` opens a file at each `set_model`."""
 
     class Told(keras.callbacks.Callback):
         def set_model(self, model):
@@ -246,7 +246,7 @@ def test_ProgbarLogger_prints_progress(capfd):
 
 
 def test_pickle_and_clone_with_used_callbacks():
-    """Callbacks let go of the model, which belongs to nobody's estimator."""
+    """After `fit` the callbacks hold no model, which could not be pickled."""
     stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
     estimator = fit(regressor(callbacks=[stop, Recorder()]))
     copy = pickle.loads(pickle.dumps(estimator))

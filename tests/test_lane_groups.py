@@ -31,7 +31,7 @@ from sklstm._network.architecture import StackedLSTM
 
 @pytest.fixture
 def few_are_enough(monkeypatch):
-    """Let any batch of four lanes be worth two groups, and note those that are made."""
+    """Lower the limits so that four lanes make two groups; return the numbers made."""
     made: list[int] = []
     in_training = graphs.StackedGraph.in_training
 
@@ -105,7 +105,7 @@ def test_fit_in_lane_groups_equals_fit_in_one(case, few_are_enough):
 
 
 def test_callbacks_in_lane_groups_see_weights_of_each_epoch(few_are_enough):
-    """And a classifier, whose training goes on."""
+    """A classifier with `fit` and then `partial_fit`, watched after each epoch."""
     X, labels = make_rows(60, 2, 0), np.arange(60) % 3
 
     def fit():
@@ -127,7 +127,7 @@ def test_callbacks_in_lane_groups_see_weights_of_each_epoch(few_are_enough):
 
 
 def test_fit_with_dropout_uses_one_lane_group(few_are_enough):
-    """Its seed is a variable, which groups would have to take in turns."""
+    """Dropout's seed is a variable, which two groups could not advance at once."""
     X = make_rows(40, 2, 0)
     model = StatefulLSTMRegressor(4, batch_size=4, epochs=3, random_state=0)
     model.set_params(dropout=0.3)
@@ -143,7 +143,7 @@ def test_fit_with_dropout_uses_one_lane_group(few_are_enough):
     [(1, 1), (31, 1), (32, 1), (63, 1), (64, 2), (96, 3), (97, 1), (100, 2), (256, 8)],
 )
 def test_n_groups_depends_on_lanes_alone(n_lanes, n_groups):
-    """By the number of lanes alone, so that any machine adds up in the same order."""
+    """The number of lanes decides, so that every machine sums in the same order."""
     network = StackedLSTM(
         units=(256, 128),
         dropout=0.0,

@@ -143,7 +143,7 @@ def test_plot_dates_of_uneven_index():
 @pytest.mark.parametrize("freq", ["17s", "5min", "7h", "D", "7D", "31D", "400D"])
 @pytest.mark.filterwarnings("error:AutoDateLocator")
 def test_plot_date_labels_do_not_overlap(freq, width):
-    """In images nor in lines, from half a column of text to a slide."""
+    """Neither in images nor in line plots, for widths from a text column to a slide."""
     dates = pd.date_range("2021-03-04 05:06", periods=60, freq=freq)
     figure, axes = plt.subplots(2, figsize=(width, 5), layout="constrained")
     LanesDisplay(np.arange(60)[:, None], np.zeros(60), index=dates).plot(axes[0])

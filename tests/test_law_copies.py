@@ -32,7 +32,7 @@ by_each_copy = pytest.mark.parametrize("make_copy", COPIES.values(), ids=COPIES)
 @by_each_copy
 @given(situation=situations(), seed=seeds)
 def test_pickle_joblib_deepcopy_keep_weights_and_state(make_copy, situation, seed):
-    """A copy answers alike, also after more rows, and goes its own way."""
+    """A copy answers alike, also after more rows, and does not touch the original."""
     estimator, _ = situation.begin()
     before = snapshot(estimator)
     twin = make_copy(estimator)

@@ -121,7 +121,7 @@ def test_predict_training_rows_replays_from_zero_state(spec):
 @among_stateful
 @pytest.mark.parametrize("change", ["one number", "one row less"])
 def test_predict_nearly_training_rows_continues_from_state(spec, change):
-    """Recognising the training data takes its whole content."""
+    """Rows that differ from the training rows in one number are new rows."""
     estimator, X, _ = trained(spec)
     naive = naive_of(spec, estimator, X)
     other = X[:-1].copy() if change == "one row less" else X.copy()

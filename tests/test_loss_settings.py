@@ -52,7 +52,7 @@ def test_loss_object_keeps_settings_through_copies(name):
 
 
 def test_loss_object_keeps_settings_in_pickle_of_fitted():
-    """What `partial_fit` goes on with, too."""
+    """`partial_fit` of a copy of a fitted estimator goes on with the same loss."""
     loss = keras.losses.Huber(delta=0.01)
     model = StatefulLSTMRegressor(2, loss=loss, epochs=1, random_state=0)
     model.fit(ROWS, ROWS[:, 0])

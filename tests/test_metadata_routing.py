@@ -65,7 +65,7 @@ def test_GridSearchCV_routes_sample_weight_through_Pipeline(routing):
 
 
 def test_cross_validate_unrequested_sample_weight_raises(routing):
-    """Neither used nor passed over in silence."""
+    """They are neither used nor ignored silently."""
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
         cross_validate(regressor(), X, y, cv=SPLITS, params={"sample_weight": WEIGHTS})
 

@@ -29,7 +29,7 @@ from training_cases import (
 
 
 def test_metrics_while_training_equal_keras():
-    """Made from the predictions on the way, before each update."""
+    """Metrics are those of the predictions made before each update, as in Keras."""
     estimator = fit(regressor(metrics=["mae"], **FAST))
     model = keras_lstm(
         [2],
@@ -76,7 +76,7 @@ def test_metrics_accuracy_equals_predictions(labels):
 
 
 def test_metrics_of_several_numbers_raises():
-    """One for each class, here; told to average them, it is taken."""
+    """F1Score gives one number per class; with `average="macro"` it is accepted."""
     options = {"loss": "categorical_crossentropy", "epochs": 1}
     each = classifier(metrics=[keras.metrics.F1Score()], **options)
     text = "metric 'f1_score' gives 3 numbers, but .* one .* average='macro'"

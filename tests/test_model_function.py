@@ -75,7 +75,7 @@ def test_model_function_trains_and_predicts_as_in_keras(model, stateful):
 @pytest.mark.parametrize("on_outputs", [False, True])
 @pytest.mark.parametrize("split", [0.0, N_NEW / (N + N_NEW)], ids=["all", "held out"])
 def test_model_function_penalties_count_as_in_keras(on_outputs, split):
-    """In the loss trained on, and in the validation loss."""
+    """Penalties are part of the loss trained on, and of the validation loss."""
     rows = slice(None if split else N)
     estimator = regressor(
         penalised, model__on_outputs=on_outputs, validation_split=split, epochs=1
@@ -94,7 +94,7 @@ def test_model_function_penalties_count_as_in_keras(on_outputs, split):
 
 
 def test_model_function_dropout_acts_in_training_only():
-    """Each epoch draws anew, from `random_state`; the weights here are frozen."""
+    """The weights are frozen, so that the losses differ by dropout alone."""
     still = {"model__rate": 0.5, "optimizer__learning_rate": 0.0}
     estimator = regressor(two_lstms, **still).fit(X[:N], y[:N])
     errors = (estimator.predict(X[:N]) - y[:N])[T - 1 :]

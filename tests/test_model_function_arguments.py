@@ -60,7 +60,7 @@ def test_model_function_meta_of_classifier(labels, n_outputs):
 
 
 def test_model_function_meta_of_windows_has_their_length():
-    """The windows' own length counts, not the parameter."""
+    """`meta` holds the length of the windows, not the parameter `sequence_length`."""
     windows = windows_by_hand(X, T + 1)
     meta, _ = what_is_told(regressor(tell, sequence_length=1), windows, y[T:])
     assert meta["sequence_length"] == T + 1
@@ -98,7 +98,7 @@ def test_model_function_takes_compile_kwargs():
 
 @pytest.mark.parametrize("loss", ["mae", keras.losses.MeanAbsoluteError()])
 def test_model_function_compiled_model_keeps_its_optimizer_and_loss(loss):
-    """Those of the estimator's parameters are passed over."""
+    """The estimator's `optimizer` and `loss` are ignored then."""
 
     def model(meta):
         model = simple_rnn(meta)

@@ -104,7 +104,7 @@ def test_model_function_bad_result_raises(model, error, text):
 
 
 def test_model_function_stateful_model_with_stateful_false_raises():
-    """Its batch size is frozen in, and its state would leak from window to window."""
+    """Its state would pass from window to window, where none may."""
 
     def model(meta):
         return simple_rnn({**meta, "batch_size": B, "stateful": True})

@@ -98,7 +98,7 @@ def own_cell(meta, factor=1.0):
 
 @pytest.mark.parametrize("model", [own_layer, lambda_layer, own_activation, own_cell])
 def test_graphs_with_own_functions_share_no_program(model):
-    """The factor is in no configuration; with frozen weights it shows as it is."""
+    """No configuration holds the factor; with frozen weights answers show it."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}
     once = regressor(model, **still).fit(X[:N], y[:N])
     twice = regressor(model, model__factor=2.0, **still).fit(X[:N], y[:N])
@@ -120,7 +120,7 @@ def activated(meta, kind, name=None):
 
 
 def test_layer_names_do_not_decide_sharing():
-    """Layers named after what they do, as in a search over activations."""
+    """Graphs whose layers have other names, but the same activation, train alike."""
     regressor(activated, model__kind="relu", model__name="relu").fit(X[:N], y[:N])
     named = regressor(activated, model__kind="gelu", model__name="gelu")
     plain = regressor(activated, model__kind="gelu")
@@ -129,7 +129,7 @@ def test_layer_names_do_not_decide_sharing():
 
 
 def test_sharing_key_tells_dtypes_used_as_names_apart():
-    """Policies have names too, which are no layer's."""
+    """Dtype policies have names too, which must not be taken for names of layers."""
 
     def key(dtype):
         dense = layers.Dense(1, dtype=dtype, name=dtype)
@@ -140,7 +140,7 @@ def test_sharing_key_tells_dtypes_used_as_names_apart():
 
 
 def test_sharing_key_ignores_numbers_in_names():
-    """Keras counts them up: in models inside others too, and those of operations."""
+    """Keras numbers the names of layers, of models inside others and of operations."""
 
     def key():
         inner = simple_rnn(make_meta(B))
@@ -166,7 +166,7 @@ def adapted(meta, factor=1.0):
 
 
 def test_adapted_layers_share_no_program():
-    """Data half as large, by a layer that has seen it: the same numbers."""
+    """Halved data through a layer adapted to it give the same answers."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}
     whole = regressor(adapted, **still).fit(X[:N], y[:N])
     half = regressor(adapted, model__factor=0.5, **still).fit(X[:N] / 2, y[:N])

@@ -67,7 +67,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_numpy_pass_equals_compiled_pass(name, compile_everything):
-    """On training rows, rows that follow, cold rows, and in the states they leave."""
+    """On training rows, rows that follow and rows after a reset; states too."""
     kind, options, X, y = CASES[name]
     model = kind(**{"units": 3, "epochs": 1, "random_state": 0} | options).fit(X, y)
     tail = X[-17:]
@@ -90,7 +90,7 @@ def test_numpy_pass_equals_compiled_pass(name, compile_everything):
 
 
 def test_predict_proba_near_zero_equals_compiled_pass(compile_everything):
-    """Probabilities near 0 are as small as the compiled ones, not rounded to 0."""
+    """The NumPy pass does not round probabilities near 0 to 0."""
     model = StatefulLSTMClassifier(2, epochs=1, random_state=0).fit(rows(40), TWO)
     weights = (*model._fitted.parameters.weights[:-1], np.array([-60.0], np.float32))
     parameters = replace(model._fitted.parameters, weights=weights)

@@ -47,7 +47,7 @@ def test_fit_again_does_not_trace_loss_again():
     "optimizer", ["sgd", keras.optimizers.SGD], ids=["name", "class"]
 )
 def test_optimizer_by_name_class_or_object_trains_alike(optimizer):
-    """And one learning rate, routed to it or its own, gives one result."""
+    """A learning rate routed to the optimizer or set on it gives the same weights."""
     estimator = regressor(optimizer=optimizer, optimizer__learning_rate=0.1)
     own = keras.optimizers.SGD(0.1)
     other = fit(regressor(optimizer=own))
@@ -103,7 +103,7 @@ def test_optimizers_train_as_in_keras(make):
 
 
 def test_optimizer_schedule_continues_over_epochs():
-    """The number of updates is the optimizer's, not the epoch's."""
+    """A schedule counts updates over all epochs."""
     estimator = fit(regressor(optimizer=keras.optimizers.SGD(HALVING)))
     rates = [0.1 * 0.5 ** (update // 4) for update in range(3 * K)]
 

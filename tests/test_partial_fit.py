@@ -46,7 +46,7 @@ FALLING = keras.optimizers.schedules.ExponentialDecay(0.1, 4, 0.9)
     ids=lambda argument: argument[0] if isinstance(argument, tuple) else "",
 )
 def test_partial_fit_stopped_by_callback_continues_in_next_call(stop, n_batches):
-    """State and position tell of the batches done; the other rows wait."""
+    """Only the batches done are trained on; the other rows wait for the next call."""
     whole = regressor().partial_fit(X[:N], y[:N])
     parts = regressor(callbacks=[StopAt(*stop)]).partial_fit(X[:N], y[:N])
     assert parts.n_windows_ == n_batches * B
@@ -120,7 +120,7 @@ def test_partial_fit_after_fit_continues():
     ids=["class", "setting", "schedule to number", "schedule to schedule"],
 )
 def test_partial_fit_with_another_optimizer_raises(first, then, text):
-    """It would go on with the old one; the error says what to do, and that mends it."""
+    """Training would go on with the old one. What the error advises works."""
     estimator = fit(regressor(epochs=1, **first))
     before = estimator.get_weights()
     estimator.set_params(**then)
@@ -132,7 +132,7 @@ def test_partial_fit_with_another_optimizer_raises(first, then, text):
 
 
 def test_partial_fit_of_compiled_model_keeps_its_optimizer():
-    """The estimator's `optimizer` was never asked, and is not now."""
+    """The estimator's `optimizer` is ignored, in `fit` and after."""
 
     def compiled(meta):
         model = lambda_model(meta)
@@ -147,7 +147,7 @@ def test_partial_fit_of_compiled_model_keeps_its_optimizer():
 
 
 def test_partial_fit_classes_gives_column_to_unseen_class():
-    """A class not seen yet has its column."""
+    """A class not seen yet has a column of probabilities."""
     estimator = classifier()
     estimator.partial_fit(X[:N], np.where(LABELS == "mid", "low", LABELS)[:N], LABELS)
     assert estimator.classes_.tolist() == ["high", "low", "mid"]

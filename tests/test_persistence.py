@@ -65,7 +65,7 @@ def test_save_after_load_writes_same_bytes(kind, tmp_path):
 
 
 def test_save_load_keeps_rows_waiting_for_a_batch(tmp_path):
-    """Saved in the middle of a batch, training goes on where it was."""
+    """Saved with a batch half filled, training goes on with the rows that wait."""
     original, X, y = fitted("regressor: rows")
     original.partial_fit(X[N : N + 3], y[N : N + 3])
     loaded = round_trip(original, tmp_path)
@@ -77,7 +77,7 @@ def test_save_load_keeps_rows_waiting_for_a_batch(tmp_path):
 
 
 def test_save_load_drops_rows_passed_by_observe(tmp_path):
-    """Once the state has moved on without them, they are not trained on."""
+    """After `observe` the rows that waited are not trained on, loaded or not."""
     original, X, y = fitted("regressor: rows")
     original.partial_fit(X[N : N + 3], y[N : N + 3]).observe(X[N + 3 : N + 4])
     loaded = round_trip(original, tmp_path)
@@ -122,7 +122,7 @@ def test_save_load_keeps_padded_windows_waiting(tmp_path):
 
 
 def test_save_load_set_params_after_fit_keeps_training(tmp_path):
-    """Loss and optimizer remain those of the fit; a new learning rate counts."""
+    """Training goes on with the loss, optimizer and network of the fit."""
     original, X, y = fitted("regressor: objects")
     original.set_params(loss="mae", units=7, dropout=0.0, sequence_length=9)
     loaded = round_trip(original, tmp_path)
@@ -159,7 +159,7 @@ def test_save_load_compiled_model_keeps_loss(tmp_path):
 
 
 def test_save_load_keeps_settings_of_Huber_loss(tmp_path):
-    """Keras's own copy of it, as in `clone` and in a pickle, has another delta."""
+    """Keras's own copy of a Huber loss, as in `clone`, forgets `delta`."""
     loss = keras.losses.Huber(delta=0.3)
     original = StatefulLSTMRegressor(1, **SMALL, loss=loss).fit(X[:N], y[:N])
     loaded = round_trip(original, tmp_path)
@@ -274,7 +274,7 @@ np.savez(results, predicted, *model.get_weights())
 
 @pytest.mark.slow
 def test_load_in_another_process_answers_alike(tmp_path):
-    """Without the training rows: only those that follow are given."""
+    """The other process is given the file and the rows that follow, no training rows."""
     original, X, y = fitted("classifier: two layers")
     original.save(tmp_path / "file")
     np.save(tmp_path / "X.npy", X), np.save(tmp_path / "y.npy", y)

@@ -231,7 +231,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("what", BAD_FILES)
 def test_load_bad_file_raises(what, tmp_path):
-    """Each with its own message, and without the memory it asks for."""
+    """Each has its own message, and the memory that a header asks for is not taken."""
     make_raw, message = BAD_FILES[what]
     path = tmp_path / "file"
     path.write_bytes(make_raw())
@@ -263,7 +263,7 @@ def test_load_file_cut_while_read_raises():
 
 
 def test_read_large_file_takes_memory_once(tmp_path):
-    """Into the arrays themselves: as much memory as they take, and once."""
+    """It is read into the arrays themselves: the memory they take, and once."""
     array = np.random.default_rng(0).random((2048, 512))  # 8 MiB
     write(tmp_path / "file", {}, {"array": array})
     tracemalloc.start()
@@ -293,7 +293,7 @@ def mutations(raw: bytes, n: int) -> Iterator[bytes]:
 
 
 def test_read_mutated_bytes_raises():
-    """Six thousand of them: refused, or what was written."""
+    """Of 6,000 mutated files each is refused, or gives what was written."""
     raw, n_read, n = small_file(), 0, 6000
     header, arrays = read_bytes(raw)
     for mutant in mutations(raw, n):

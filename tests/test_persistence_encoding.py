@@ -31,7 +31,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_encode_decode_plain_values(value):
-    """Whatever JSON lacks comes back too; `repr` tells NaN, -0.0 and tuples."""
+    """Also NaN, -0.0 and tuples, which JSON lacks and `repr` tells apart."""
     text = json.dumps(encode(value), allow_nan=False)
     assert repr(decode(json.loads(text))) == repr(value)
 
@@ -137,7 +137,7 @@ def test_encode_decode_nested_too_deep_raises():
     ids=str,
 )
 def test_make_unlisted_object_raises(name, config, monkeypatch):
-    """And nothing is looked for."""
+    """No module is imported on the way."""
 
     def refuse(*arguments):
         raise AssertionError(f"imported {arguments}")
@@ -149,7 +149,7 @@ def test_make_unlisted_object_raises(name, config, monkeypatch):
 
 @pytest.mark.parametrize("name", built_in_classes())
 def test_encode_decode_every_keras_object(name):
-    """None comes back other than it was."""
+    """Each built-in class of Keras comes back with the configuration it had."""
     needed = {
         "keras.optimizers.LossScaleOptimizer": (keras.optimizers.SGD(0.1),),
         "keras.optimizers.schedules.CosineDecay": (0.1, 10),
@@ -183,7 +183,7 @@ def test_encode_decode_losses_keep_settings():
 
 
 def test_encode_unsupported_object_raises():
-    """The same list holds for writing, so that no file is written in vain."""
+    """What `decode` would refuse is refused before a file is written."""
     for thing in (
         keras.optimizers.Adam(lambda: 0.1),
         keras.metrics.MeanMetricWrapper(shifted_error),

@@ -147,7 +147,7 @@ def others_than(array: np.ndarray) -> list[np.ndarray | None]:
 
 
 def test_rebuild_bad_array_raises():
-    """Each missing, of another shape, of another dtype, or twice."""
+    """Each array missing, of another shape, of another dtype, or there twice."""
     for name, array in forged()[1].items():
         for k, other in enumerate(others_than(array)):
             header, arrays = forged()
@@ -173,7 +173,7 @@ def test_rebuild_many_keras_objects_raises():
 
 
 def test_rebuild_forged_sizes_never_reach_model_function():
-    """Nor is it called."""
+    """The model function is not called before the sizes are checked."""
 
     def never(meta, units):
         raise AssertionError(meta)
@@ -235,7 +235,7 @@ HOSTILE = [
 
 
 def test_rebuild_hostile_values_anywhere_raises_or_predicts():
-    """Any value anywhere: refused, or an estimator that predicts; and no memory."""
+    """Any value anywhere: an error or an estimator that predicts, and little memory."""
     whole, arrays = forged()
     ways = list(ways_into(whole))
     rng, n_built = random.Random(0), 0

@@ -68,7 +68,7 @@ def test_save_crash_leaves_old_file(crash, is_there, tmp_path, monkeypatch):
 
 
 def test_save_syncs_before_it_replaces(tmp_path, monkeypatch):
-    """And on the disk: written, synced, moved, in this order."""
+    """The order is: write and sync a new file, put it in place, sync the folder."""
     done = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
@@ -112,7 +112,7 @@ def test_save_too_long_header_raises(tmp_path):
 
 
 def test_write_read_arrays_of_every_kind(tmp_path):
-    """Empty ones, scalars, and those that lie in memory in another order."""
+    """Also empty arrays, scalars, and arrays in another order in memory."""
     arrays = {
         "scalar": np.array(3, np.int64),
         "empty": np.zeros((0, 3), np.float32),

@@ -30,7 +30,7 @@ print(*model.predict(X[:5]), *model.history_["loss"])
     reason="TensorFlow 2.18 names the same program otherwise in another process",
 )
 def test_SKLSTM_CACHE_second_process_finds_program(tmp_path):
-    """It writes nothing new, and its answers are the first one's to the last bit."""
+    """The second process writes no new file and answers bit for bit as the first."""
     folder = tmp_path / "deep" / "programs"
     first = run(FIT, SKLSTM_CACHE=str(folder))
     assert first.returncode == 0, first.stderr
@@ -61,7 +61,7 @@ for callbacks in (None, [Hook()]):
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_SKLSTM_CACHE_one_program_for_all_lengths(tmp_path, batch_size):
-    """One program where callbacks look on and one where none do, for all lengths."""
+    """For all lengths one program with callbacks, and one without."""
     script = LENGTHS.replace("BATCH", str(batch_size))
     done = run(script, SKLSTM_CACHE=str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -112,7 +112,7 @@ def test_SKLSTM_CACHE_folder_is_private(tmp_path, monkeypatch):
 
 
 def test_SKLSTM_CACHE_drops_oldest_programs(tmp_path, monkeypatch):
-    """Down to half of what may be there; other files are none of our business."""
+    """Programs are dropped down to half the limit; other files are left alone."""
     monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path))
     monkeypatch.setattr(_program_cache, "LARGEST", 1000)
     (tmp_path / "notes.txt").write_bytes(b"x" * 5000)
@@ -149,7 +149,7 @@ print(len(os.listdir("/proc/self/task")))
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 @pytest.mark.parametrize("first", ["", "import tensorflow"])
 def test_OMP_NUM_THREADS_sets_tensorflow_threads(first):
-    """As joblib says in the workers of a search; TensorFlow has two pools of them."""
+    """joblib sets it in its workers; TensorFlow has two pools of threads."""
     code, limits = THREADS.format(first=first), {"OPENBLAS_NUM_THREADS": "1"}
     one, six = (run(code, OMP_NUM_THREADS=n, **limits) for n in ("1", "6"))
     assert one.returncode == six.returncode == 0, one.stderr + six.stderr

@@ -20,7 +20,7 @@ from sklstm._tensorflow import tf
 
 
 def test_Latest_drops_least_recently_used():
-    """The one used longest ago goes first."""
+    """Of more values than are kept, the one used longest ago is dropped."""
     made: list[str] = []
 
     def make(key):
@@ -68,7 +68,7 @@ def test_fit_that_diverges_gives_program_back(monkeypatch):
 
 
 def test_put_rows_of_windows_keeps_one_target_each():
-    """Not one for each of their rows, which would be the most of the memory."""
+    """A target for each row of each window would take most of the memory."""
     network = StackedLSTM((2,), 0.0, 1, "linear", 50, 1, None)
     X, none = np.zeros((300, 50, 1), np.float32), np.zeros((0, 1), np.float32)
     windows = Windows.of(X, none, 50)
@@ -89,14 +89,14 @@ def test_put_rows_of_windows_keeps_one_target_each():
     ],
 )
 def test_filled_repeats_live_lanes_in_empty_ones(ends, filled):
-    """Whether they come first, in a series begun earlier, or last."""
+    """Empty lanes come first where a series began earlier, last in a short batch."""
     assert _filled(tf.constant(ends)).numpy().tolist() == filled
 
 
 @pytest.mark.parametrize("position", range(5))
 @pytest.mark.parametrize("n", range(1, 12))
 def test_lay_in_lanes_keeps_live_lanes_side_by_side(n, position):
-    """In each batch: a step from one without to one with a window comes once."""
+    """In each batch the lanes with a window are one block."""
     live = lay_in_lanes(np.arange(n), position, 4) != EMPTY
     begins = np.diff(live, axis=1, prepend=False) & live
     assert (begins.sum(axis=1) == 1).all()
@@ -123,7 +123,7 @@ def noisy(meta):
 
 
 def test_predict_with_random_layer_repeats_itself():
-    """Whoever predicted in between: what is drawn is the estimator's own."""
+    """A prediction does not advance the seed of a layer that draws numbers."""
     X = make_rows(40, 2, 0)
     model = StatefulLSTMRegressor(model=noisy, loss="mse", epochs=1, random_state=0)
     model.fit(X[:30], X[:30, 0])
@@ -134,7 +134,7 @@ def test_predict_with_random_layer_repeats_itself():
 
 @pytest.mark.parametrize("zeroes", [False, True])
 def test_speed_up_leaves_zero_output_for_mask_layer(zeroes):
-    """The fast one repeats the last output there, as Keras does by default."""
+    """The fast loop repeats the last output at masked steps, Keras's default."""
     lstm = layers.LSTM(2, zero_output_for_mask=zeroes, return_sequences=True)
     speed_up(keras.Sequential([keras.Input((3, 2)), lstm]))
     assert ("inner_loop" in vars(lstm)) is not zeroes

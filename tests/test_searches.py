@@ -23,7 +23,7 @@ GRID = {"stateful": [True, False], "optimizer__learning_rate": [0.02, 0.2]}
 
 
 def test_GridSearchCV_equals_loop_over_splits():
-    """Train scores too: the rows of a fit are replayed from where they began."""
+    """Train scores too, for which the rows of a fit are replayed from zero state."""
     search = GridSearchCV(regressor(), GRID, cv=SPLITS, return_train_score=True)
     search.fit(X, y)
     assert "mean_train_score" in search.cv_results_

@@ -49,7 +49,7 @@ def test_SlidingWindow_passes_sklearn_checks(estimator, check):
 
 @pytest.mark.parametrize("name", ORDER_CARRIES_MEANING)
 def test_SlidingWindow_expected_failures_still_fail(name):
-    """An excuse that is no longer needed has to leave the table."""
+    """A check that passes by now must be taken off the list."""
     with pytest.raises(AssertionError):
         getattr(estimator_checks, name)("SlidingWindow", SlidingWindow(3))
 

@@ -75,7 +75,7 @@ def by_single_rows(model, rows, kind, lane) -> tuple[list[int], np.ndarray]:
 @pytest.mark.parametrize("kind", ["h", "c"])
 @pytest.mark.parametrize("is_cold", [False, True])
 def test_from_estimator_states_equal_observe_row_by_row(kind, lane, is_cold):
-    """Also in a cold series, whose first row moves no lane; the estimator stays."""
+    """Also after a reset, where the first row moves no lane; nothing else changes."""
     import copy
 
     model = copy.deepcopy(fitted())
@@ -100,7 +100,7 @@ def test_from_estimator_leaves_estimator_unchanged():
 
 
 def test_from_estimator_of_composite_reads_inner_states():
-    """As the estimator inside has them, on rows as it sees them."""
+    """They are the inner estimator's states, on rows transformed by the pipeline."""
     regressor = composite().best_estimator_.regressor_
     inside = regressor[:-1].transform(X_NEW)
     display = StateDisplay.from_estimator(composite(), X_NEW, lane=1)

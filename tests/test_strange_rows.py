@@ -91,7 +91,7 @@ def test_strange_rows_table_has_unique_names_and_size():
 
 
 def test_imprint_and_fingerprint_show_changes():
-    """The comparisons above can fail: each kind of change shows."""
+    """The comparisons of these trials do fail where something changes."""
     array, table, fitted = X.copy(), frame(X), a_copy_of("regressor")
     bits, of_table, before = imprint(array), imprint(table), fingerprint(fitted)
     array[0, 0] += 1

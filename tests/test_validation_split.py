@@ -39,7 +39,7 @@ def test_validation_loss_of_frozen_weights_equals_predictions(stateful):
 
 
 def test_validation_split_calls_test_hooks_of_callbacks():
-    """After the last batch, with logs as Keras names them there."""
+    """The hooks come after the last batch, with the log names that Keras uses."""
     events = []
 
     class Told(Recorder):
@@ -62,7 +62,7 @@ def test_validation_split_calls_test_hooks_of_callbacks():
 
 
 def test_validation_loss_of_SwapEMAWeights():
-    """Averages, which are the weights after one epoch: so the losses are one too."""
+    """The callback swaps averaged weights in; the validation loss is theirs."""
     estimator = regressor(
         stateful=False,
         optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9),
@@ -98,7 +98,7 @@ def test_validation_split_of_windows():
 
 
 def test_validation_split_state_is_after_last_row():
-    """It is right for the row after the last one given, held out or not."""
+    """The state is that after the last row given, the held-out rows included."""
     estimator = fit(regressor(validation_split=10 / (N + 10)), N + 10)
     state = estimator.state_
     assert state.position == B * K + 10

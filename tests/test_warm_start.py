@@ -24,7 +24,7 @@ def test_warm_start_continues_weights_optimizer_and_history():
 
 
 def test_warm_start_with_another_learning_rate():
-    """A parameter set between two fits is not passed over."""
+    """A learning rate set between two fits takes effect."""
     estimator = fit(regressor(warm_start=True, **FAST))
     before = estimator.get_weights()
     fit(estimator.set_params(optimizer__learning_rate=0.0))
@@ -32,7 +32,7 @@ def test_warm_start_with_another_learning_rate():
 
 
 def test_warm_start_with_another_optimizer_keeps_weights():
-    """The weights go on; what the old optimizer noted is of no use to the new one."""
+    """The weights go on; the new optimizer starts without the old one's slots."""
     estimator = fit(regressor(warm_start=True))
     before = estimator.get_weights()
     estimator.set_params(optimizer="sgd", optimizer__learning_rate=0.1)
@@ -46,7 +46,7 @@ def test_warm_start_with_another_optimizer_keeps_weights():
     [("adam", "adadelta"), ("rmsprop", "adagrad")],
 )
 def test_warm_start_with_another_optimizer_drops_slots(first, second):
-    """What the first noted while its weights stood still, the second never sees."""
+    """The slots have the same shapes, and must not be taken over all the same."""
     still = {"optimizer": first, "optimizer__learning_rate": 0.0, "epochs": 1}
     estimator = fit(regressor(warm_start=True, **still))
     learning = {"optimizer": second, "optimizer__learning_rate": 0.1}
@@ -56,7 +56,7 @@ def test_warm_start_with_another_optimizer_drops_slots(first, second):
 
 
 def test_warm_start_of_model_function_with_lambda():
-    """Networks are told apart by their shapes, not by the programs they share."""
+    """The model has a Lambda layer, so that its programs are not shared."""
     whole = fit(regressor(model=lambda_model, epochs=3))
     parts = fit(regressor(model=lambda_model, epochs=1, warm_start=True))
     fit(parts.set_params(epochs=2))
@@ -65,7 +65,7 @@ def test_warm_start_of_model_function_with_lambda():
 
 
 def test_warm_start_with_dropout_set_since_keeps_weights():
-    """Its seed generators are new; the weights go on."""
+    """The network gets seed generators; the weights go on."""
     estimator = fit(regressor(warm_start=True, epochs=1))
     before = estimator.get_weights()
     fit(estimator.set_params(dropout=0.5))

@@ -113,7 +113,7 @@ class StopAt(keras.callbacks.Callback):
 
 
 def lambda_model(meta):
-    """A model with a function of the user's own, which shares no program."""
+    """A model with a Lambda layer, whose program is not shared with others."""
     shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
     return keras.Sequential(
         [
