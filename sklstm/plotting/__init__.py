@@ -1,8 +1,8 @@
-"""Pictures of training, forecasts, lanes and states, in scikit-learn's manner.
+"""Plots of training, forecasts, lanes and states, in the manner of scikit-learn.
 
-Each Display keeps the data of one picture apart from the drawing of it: class methods
-such as ``from_estimator`` compute the data and draw, `plot` draws again. Drawing needs
-matplotlib, ``pip install "matplotlib>=3.7"``; importing this package does not.
+A Display holds the data of one plot. Its class methods, such as ``from_estimator``,
+compute the data and draw them; `plot` draws the same data again. Drawing needs
+matplotlib, ``pip install "matplotlib>=3.7"``, but importing this package does not.
 """
 
 from sklstm.plotting._comparison import StateComparisonDisplay

@@ -1,4 +1,4 @@
-"""Where truth and forecast lie in time, as frames with an index. No drawing."""
+"""Aligns truth and forecast in time. Nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklstm.plotting._rows import as_index, is_pandas
 
 
 def lay_in_time(y_true, y_pred, index) -> tuple[pd.DataFrame | None, pd.DataFrame]:
-    """Truth and forecast as frames with names, each at its place in time.
+    """Truth and forecast as DataFrames with named columns, indexed by time.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def lay_in_time(y_true, y_pred, index) -> tuple[pd.DataFrame | None, pd.DataFram
     Raises
     ------
     ValueError
-        If it is not clear where in time a row is, or outputs differ in number.
+        If the time of a row is unclear, or if the numbers of outputs differ.
     """
     forecast = _as_frame(y_pred)
     if y_true is None:
@@ -48,7 +48,7 @@ def lay_in_time(y_true, y_pred, index) -> tuple[pd.DataFrame | None, pd.DataFram
 
 
 def _as_frame(y: Any) -> pd.DataFrame:
-    """Values of shape (n, n_outputs); columns without a name are called None."""
+    """A DataFrame of shape (n, n_outputs); columns without a name are called None."""
     if isinstance(y, pd.Series):
         return y.to_frame(name=y.name)
     if isinstance(y, pd.DataFrame):
@@ -59,7 +59,7 @@ def _as_frame(y: Any) -> pd.DataFrame:
 
 
 def _output_names(frame: pd.DataFrame) -> list[str]:
-    """A name for each output; a single one may have none, the empty string."""
+    """A name for each output; the empty string for a single one without a name."""
     if frame.columns.notna().all():
         return [str(name) for name in frame.columns]
     n_outputs = frame.shape[1]
@@ -67,7 +67,7 @@ def _output_names(frame: pd.DataFrame) -> list[str]:
 
 
 def _own_indices(*frames: pd.DataFrame) -> list[pd.Index]:
-    """The frames' own indices, if they can share one axis."""
+    """The indices of the truth and the forecast, if both fit on one axis."""
     own = [as_index(frame.index) for frame in frames]
     indices = [
         pd.RangeIndex(len(frame)) if index is None else index
@@ -76,9 +76,9 @@ def _own_indices(*frames: pd.DataFrame) -> list[pd.Index]:
     kinds = [_kind(index) for index in indices]
     if len(set(kinds)) > 1:
         raise ValueError(
-            f"y_true is indexed by {kinds[0]}, y_pred by {kinds[1]}, so there is no one"
-            " axis for both. Give both indices of one kind, or pass index=, one entry"
-            " for each row of y_pred."
+            f"y_true is indexed by {kinds[0]}, y_pred by {kinds[1]}, so they cannot be"
+            " drawn on one axis. Give both the same kind of index, or pass index=, with"
+            " one entry for each row of y_pred."
         )
     return indices
 
@@ -90,7 +90,7 @@ def _kind(index: pd.Index) -> str:
 
 
 def _index_for(n_rows: int, index, *data) -> pd.Index:
-    """`index`, or that of the first of `data` with `n_rows` rows, or their numbers."""
+    """`index` if given, else the first in `data` with `n_rows` rows, else a range."""
     if index is not None:
         return _check_index(as_index(index), n_rows)
     own = [d.index for d in data if is_pandas(d)]

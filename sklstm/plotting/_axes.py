@@ -1,6 +1,7 @@
-"""Axes, ticks and colours that the Displays share: the one door to matplotlib.
+"""Axes, lines, images, ticks and colours: what the Displays share.
 
-Every import of matplotlib is inside a function. Knows nothing of estimators.
+Only this module imports matplotlib, and only inside functions, so that the package can
+be imported without it. Nothing here knows of estimators.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-#: Steps between the ticks of lanes; beyond the last, its multiples.
+#: Every lane is labelled, or every second, third, … or every multiple of 24 lanes.
 LANE_STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
-LABEL_HEIGHT, DATE_WIDTH = 12, 40  # points, with air around the text
+LABEL_HEIGHT, DATE_WIDTH = 12, 40  # of a tick label, in points, with space around it
 
 
 class Display:
-    """What every Display does first: find axes to draw on."""
+    """Base of all Displays: finds the axes to draw on."""
 
     def _take_axes(self, ax, figsize: tuple[float, float] | None = None):
-        """Keep `ax`, or axes of a new figure, as `ax_`, and their `figure_`."""
+        """Set `ax_` to `ax`, or to the axes of a new figure, and `figure_` to theirs.
+
+        A new figure has the size `figsize`, in inches.
+        """
         require_matplotlib(type(self).__name__)
         if ax is None:
             import matplotlib.pyplot as plt
@@ -32,7 +36,7 @@ class Display:
 
 
 def require_matplotlib(owner: str) -> None:
-    """Raise ImportError that says how to mend it where matplotlib is missing."""
+    """Raise ImportError with the command to install matplotlib, if it is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -46,7 +50,10 @@ def require_matplotlib(owner: str) -> None:
 
 
 def line_style(given: dict[str, Any] | None, **defaults: Any) -> dict[str, Any]:
-    """Keywords of a line: `given` before `defaults`, whichever alias names them."""
+    """Keywords of a line: those of `given`, then those of `defaults`.
+
+    Aliases in `given`, such as ``lw`` for ``linewidth``, override defaults as well.
+    """
     from matplotlib import cbook
     from matplotlib.lines import Line2D
 
@@ -54,7 +61,10 @@ def line_style(given: dict[str, Any] | None, **defaults: Any) -> dict[str, Any]:
 
 
 def free_colours(ax, n: int) -> list[str]:
-    """`n` colours of the axes' cycle, those first that no line there has yet."""
+    """`n` colours of matplotlib's cycle that no line in `ax` has.
+
+    Colours are used again if there are too few.
+    """
     from matplotlib import rcParams
     from matplotlib.colors import to_hex
 
@@ -66,11 +76,17 @@ def free_colours(ax, n: int) -> list[str]:
 # --- images -----------------------------------------------------------------------
 
 
+def image_size(n_rows: int, inches_per_row: float, most: float) -> tuple[float, float]:
+    """Width and height, in inches, of a figure for an image of `n_rows` rows."""
+    return 9.0, float(np.clip(1.6 + inches_per_row * n_rows, 2.4, most))
+
+
 def draw_image(ax, values: np.ndarray, label: str, imshow_kw: dict[str, Any]):
     """Draw an image that fills the axes, and its colour bar.
 
-    Values keep their edges as long as there is a pixel for each column. Beyond that
-    they are averaged: leaving columns out would show patterns that are not there.
+    If there is a pixel for each column, values are drawn with sharp edges. If not,
+    neighbouring columns are averaged, because leaving some out would show patterns that
+    are not in the data.
     """
     has_room = values.shape[1] <= ax.get_window_extent().width
     default = {"aspect": "auto"} | ({"interpolation": "nearest"} if has_room else {})
@@ -79,7 +95,7 @@ def draw_image(ax, values: np.ndarray, label: str, imshow_kw: dict[str, Any]):
 
 
 def class_colours(n_classes: int) -> dict[str, Any]:
-    """Keywords of an image whose values are the numbers of classes."""
+    """Keywords for ``imshow`` of an image whose values are numbers of classes."""
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
@@ -91,7 +107,7 @@ def class_colours(n_classes: int) -> dict[str, Any]:
 
 
 def hatch_background(ax, label: str):
-    """Hatch what no image covers, and say in a legend what that means."""
+    """Hatch the axes, which shows where an image is masked, and add a legend of it."""
     from matplotlib.patches import Patch
 
     look: dict[str, Any] = {
@@ -154,9 +170,10 @@ def tick_columns(ax, dates: pd.DatetimeIndex | None, at: float = 0.0) -> None:
 
 
 def _choose_dates(dates: pd.DatetimeIndex, most: int):
-    """Dates to tick, as numbers, with their labels and what these have in common.
+    """Which dates to tick, as matplotlib's numbers, with labels and their common part.
 
-    All of the dates where they are few, else round ones between the first and last.
+    If there are at most `most` dates, all of them are ticked, else round dates between
+    the first and the last.
     """
     from matplotlib.dates import date2num, num2date
 
@@ -174,30 +191,32 @@ def _choose_dates(dates: pd.DatetimeIndex, most: int):
 
 
 def _date_ticks(dates: pd.DatetimeIndex, most: int):
+    """A locator of at most `most` dates and its formatter, in the dates' time zone."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    # Two to five ticks are the narrowest range that the locator can always meet.
+    # A narrower range of numbers of ticks is one that the locator cannot always meet.
     locator = AutoDateLocator(dates.tz, minticks=2 if most < 10 else 5, maxticks=most)
     return locator, ConciseDateFormatter(locator, tz=dates.tz)
 
 
 def _most_dates(axis) -> int:
-    """How many dates can be written side by side along a horizontal axis."""
+    """How many dates fit side by side along a horizontal axis, from 5 to 12."""
     return int(np.clip(_size_in_points(axis)[0] // DATE_WIDTH, 5, 12))
 
 
 def _size_in_points(axis) -> tuple[float, float]:
+    """Width and height of an axis's axes."""
     box, scale = axis.axes.get_window_extent(), 72 / axis.axes.figure.dpi
     return box.width * scale, box.height * scale
 
 
 def moments(dates: pd.DatetimeIndex) -> np.ndarray:
-    """Dates as matplotlib counts them: datetime64, in UTC where they have a zone."""
+    """Dates as matplotlib takes them: datetime64, in UTC if they have a time zone."""
     return (dates if dates.tz is None else dates.tz_convert(None)).to_numpy()
 
 
 def tick_lanes(axis, labels: Sequence[str]) -> None:
-    """Label as many lanes on a vertical axis as there is room for."""
+    """Label the lanes on a vertical axis, or as many as there is room for."""
     room = max(1, int(_size_in_points(axis)[1] / LABEL_HEIGHT))
     needed = -(-len(labels) // room)
     last = LANE_STEPS[-1]

@@ -1,4 +1,4 @@
-"""Scores with the state carried over, reset and swapped."""
+"""`StateComparisonDisplay`: scores with the state carried over, reset and swapped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ CONDITIONS = ("carried", "reset", "swapped")
 
 
 class StateComparisonDisplay(Display):
-    r"""What the state is worth: scores with it carried over, reset, and swapped.
+    r"""Scores with the state carried over, reset to zero, or swapped for another one.
 
-    One dot for each fold, seed and condition; a line joins the dots of one fold and
-    seed, so that the differences can be seen apart from what folds differ by.
+    There is a dot for each fold, seed and condition. A line joins the three dots of a
+    fold and seed, so that the differences between the conditions can be told from those
+    between folds.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class StateComparisonDisplay(Display):
         Indexed by (fold, seed), with columns "carried", "reset" and "swapped". Higher
         is better.
     score_name : str, default="score"
-        What the scores are, with their unit if they have one.
+        Name of the score, with its unit if it has one.
 
     Attributes
     ----------
@@ -33,9 +34,9 @@ class StateComparisonDisplay(Display):
     mean_ : matplotlib Line2D
         The mean of each condition.
     ax_ : matplotlib Axes
-        The axes they are in.
+        The axes with the lines.
     figure_ : matplotlib Figure
-        The figure these are in.
+        The figure with the axes.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class StateComparisonDisplay(Display):
         Raises
         ------
         ValueError
-            If a column or level of the index is missing, or a score is.
+            If a column or a level of the index is missing, or a score is not finite.
         ImportError
             If matplotlib is not installed.
         """
@@ -99,7 +100,7 @@ class StateComparisonDisplay(Display):
         return ax.plot(range(3), row, **line_style(line_kw, alpha=0.6, **default))[0]
 
     def _name_folds(self, ax, scores: pd.DataFrame, folds: list[Any]) -> None:
-        """Put one line of each fold into the legend."""
+        """Add a legend of the folds, if there are several."""
         if len(folds) < 2:
             return
         of_rows = list(scores.index.get_level_values(0))
@@ -108,7 +109,7 @@ class StateComparisonDisplay(Display):
 
 
 def _check_scores(scores: Any) -> pd.DataFrame:
-    """The three columns of scores, as floats."""
+    """The three columns of scores as floats, once they are as `plot` needs them."""
     if not isinstance(scores, pd.DataFrame) or scores.index.nlevels != 2:
         levels = getattr(getattr(scores, "index", None), "names", None)
         raise ValueError(

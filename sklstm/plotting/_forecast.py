@@ -1,4 +1,4 @@
-"""Truth and forecast over time."""
+"""`ForecastDisplay`: truth and forecast over time."""
 
 from __future__ import annotations
 
@@ -25,36 +25,37 @@ from sklstm.plotting._rows import (
 )
 
 TRUTH = {"color": "0.25", "linewidth": 1.8}
-TRUE_LABELS = {"color": "0.75", "linewidth": 5.0}  # wide: equal steps lie on top of it
+TRUE_LABELS = {"color": "0.75", "linewidth": 5.0}  # wide, to be seen behind a forecast
 
 
 class ForecastDisplay(Display):
-    """Truth and forecast over time, as lines, or as steps where they are labels.
+    """Truth and forecast over time, as lines, or as steps if the values are labels.
 
-    Use :meth:`from_estimator` or :meth:`from_predictions`; the constructor keeps data
-    that is there already.
+    Use :meth:`from_estimator` or :meth:`from_predictions`; the constructor only stores
+    data computed before.
 
     Parameters
     ----------
     y_true : DataFrame of shape (n_true, n_outputs) or None
-        What came, indexed by dates or numbers.
+        The true values, indexed by dates or numbers.
     y_pred : DataFrame of shape (n_pred, n_outputs)
-        What was forecast, indexed alike; it may begin or end elsewhere.
+        The forecast values, with an index of the same kind. They may begin and end at
+        other times than the true ones.
     unit : str, default=None
         Unit of the values, for the axis.
     classes : array-like of shape (n_classes,), default=None
-        The labels, from the bottom up; None where values are numbers.
+        The labels in their order from bottom to top; None if the values are numbers.
 
     Attributes
     ----------
     truth_lines_ : list of matplotlib Line2D
-        One for each output, or none.
+        The truth, one line for each output; empty if there is no truth.
     forecast_lines_ : list of matplotlib Line2D
-        One for each output.
+        The forecast, one line for each output.
     ax_ : matplotlib Axes
-        The axes they are in.
+        The axes with the lines.
     figure_ : matplotlib Figure
-        The figure these are in.
+        The figure with the axes.
 
     Examples
     --------
@@ -103,8 +104,8 @@ class ForecastDisplay(Display):
             The truth for the first n_true rows.
         index : array-like of shape (n_rows,), default=None
             Dates or numbers of the rows. By default the dates of y, or else of X, if
-            they have any. Where ``y[i]`` is of a later time than row i of X, pass that
-            time, such as ``X.index + pd.Timedelta(hours=1)``.
+            they have any. If ``y[i]`` belongs to a later time than row i of X, pass
+            these times, such as ``X.index + pd.Timedelta(hours=1)``.
         unit : str, default=None
             Unit of the values, for the axis.
         ax : matplotlib Axes, default=None
@@ -144,25 +145,25 @@ class ForecastDisplay(Display):
         truth_kw=None,
         **line_kw,
     ) -> ForecastDisplay:
-        """Draw predictions that are there already, and the truth.
+        """Draw predictions that were made before, and the truth.
 
-        Where both are pandas objects and `index` is None, each is drawn at its own
-        index, so that a forecast may begin and end where it likes.
+        If both are pandas objects and `index` is None, each is drawn at its own index,
+        so that the forecast may begin and end at other times than the truth.
 
         Parameters
         ----------
         y_true : array-like of shape (n_true,) or (n_true, n_outputs) or None
-            The truth; as arrays, for the first n_true predictions.
+            The truth. If it is an array, it belongs to the first n_true predictions.
         y_pred : array-like of shape (n_pred,) or (n_pred, n_outputs)
             The predictions.
         index : array-like of shape (n_pred,), default=None
-            Dates or numbers of the predictions, and of the truth from the first on. By
-            default the index of `y_pred`, or else of a `y_true` as long as it.
+            Dates or numbers of the predictions; the truth begins at the first of them.
+            By default the index of `y_pred`, or else of a `y_true` of equal length.
         unit : str, default=None
             Unit of the values, for the axis.
         classes : array-like of shape (n_classes,), default=None
-            The labels, from the bottom up. By default the sorted labels, where the
-            values are no numbers.
+            The labels in their order from bottom to top. By default the sorted labels,
+            if the values are not numbers.
         ax : matplotlib Axes, default=None
             Where to draw; by default a new figure.
         truth_kw : dict, default=None
@@ -178,8 +179,8 @@ class ForecastDisplay(Display):
         Raises
         ------
         ValueError
-            If numbers of rows or outputs do not fit together, or rows are not in time
-            order.
+            If `y_true` and `y_pred` differ in their number of outputs, if the time of a
+            row is unclear, or if rows are not in time order.
         ImportError
             If matplotlib is not installed.
         """
@@ -193,7 +194,7 @@ class ForecastDisplay(Display):
         return display.plot(ax, truth_kw=truth_kw, **line_kw)
 
     def plot(self, ax=None, *, truth_kw=None, **line_kw) -> ForecastDisplay:
-        """Draw the truth dark, the forecast in colour.
+        """Draw the truth in dark grey and the forecast in colour.
 
         Parameters
         ----------
@@ -226,10 +227,8 @@ class ForecastDisplay(Display):
     def _draw_truth(self, ax, truth_kw) -> list[Any]:
         default = TRUTH if self.classes is None else TRUE_LABELS
         look = line_style(truth_kw, **{"label": "truth", **default})
-        later = {
-            **look,
-            "label": "_truth",
-        }  # outputs after the first: not in the legend
+        # Labels that begin with an underscore are not in the legend.
+        later = {**look, "label": "_truth"}
         outputs = enumerate(self._curves(self.y_true))
         return [self._draw(ax, xy, look if i == 0 else later) for i, xy in outputs]
 
@@ -247,7 +246,7 @@ class ForecastDisplay(Display):
         return [self._draw(ax, xy, one) for xy, one in curves]
 
     def _curves(self, frame: pd.DataFrame):
-        """For each output where it is in time and its values, labels as numbers."""
+        """Times and values of each output; for labels, the numbers of their classes."""
         index = frame.index
         x = moments(index) if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
         for i in range(frame.shape[1]):

@@ -1,4 +1,4 @@
-"""Which rows each lane read."""
+"""`LanesDisplay`: which rows each lane reads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
+from sklstm._rows.lanes import EMPTY
 from sklstm.plotting._axes import (
     Display,
     class_colours,
     draw_image,
     hatch_background,
+    image_size,
     tick_columns,
     tick_lanes,
 )
@@ -25,44 +27,41 @@ from sklstm.plotting._rows import (
     merge_classes,
 )
 
-EMPTY = -1
-
 
 class LanesDisplay(Display):
-    """What each lane saw: lanes from top to bottom, batches from left to right.
+    """The rows that each lane reads: lanes from top to bottom, batches to the right.
 
-    A lane that always reads the same weekday, hour or month is labelled with it. Use
-    :meth:`from_estimator`; the constructor keeps data that is there already.
+    If each lane always reads the same weekday, hour or month, it is labelled with that.
+    Use :meth:`from_estimator`; the constructor only stores data computed before.
 
     Parameters
     ----------
     table : ndarray of int of shape (n_batches, batch_size)
-        Entry (k, i) is the row at which the window of lane i in batch k ends, -1 where
-        the lane has none, as an estimator's ``lane_table`` returns it.
+        Entry (k, i) is the row at which the window of lane i in batch k ends, or -1 if
+        the lane has no window there, as an estimator's ``lane_table`` returns it.
     values : array-like of shape (n_rows,)
-        What to colour each row by: numbers or labels. A missing value stays blank.
+        Numbers or labels that give each row its colour; a missing value has none.
     index : DatetimeIndex of shape (n_rows,), default=None
         Dates of the rows.
     label : str, default="value"
-        What the values are, for the colour bar.
+        Name of the values, for the colour bar.
     classes : array-like of shape (n_classes,), default=None
-        The labels, where values are labels.
+        The labels in the order of the colours, if the values are labels.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The picture of shape (batch_size, n_batches); places without a window are
-        masked.
+        The image of shape (batch_size, n_batches), masked where there is no window.
     colorbar_ : matplotlib Colorbar
-        Its scale.
+        The scale of the colours.
     ax_ : matplotlib Axes
-        The axes they are in.
+        The axes with the image.
     figure_ : matplotlib Figure
-        The figure these are in.
+        The figure with the axes.
 
     Examples
     --------
-    Ten days in lanes of a week: the first batch has no window for the first four.
+    Ten days, read by seven lanes. The first batch has no window for the first four.
 
     >>> import numpy as np
     >>> import pandas as pd
@@ -94,11 +93,12 @@ class LanesDisplay(Display):
             `TransformedTargetRegressor`, or found by a search.
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
-            Rows as in `predict`: those that follow, or exactly those given to `fit`.
+            Rows as for `predict`: those that follow, or exactly those given to `fit`.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Their targets; the first output gives the colours.
+            The targets of the rows, whose first output gives the colours.
         values : array-like of shape (n_rows,), default=None
-            Other colours. Without `values` and `y`, the first feature.
+            Values that give the colours instead of y. Without `values` and y, the
+            first feature gives them.
         ax : matplotlib Axes, default=None
             Where to draw; by default a new figure.
         **imshow_kw : dict
@@ -111,8 +111,8 @@ class LanesDisplay(Display):
         Raises
         ------
         ValueError
-            If the estimator is stateless, and so has no lanes, or if there is not one
-            value for each row.
+            If the estimator is stateless, and so has no lanes, or if the number of
+            values is not that of the rows.
         TypeError
             If there is no stateful estimator inside `estimator`.
         """
@@ -128,7 +128,7 @@ class LanesDisplay(Display):
         return display.plot(ax, **imshow_kw)
 
     def plot(self, ax=None, **imshow_kw) -> LanesDisplay:
-        """Draw the lanes; where a lane has no window in a batch, hatch.
+        """Draw the lanes, hatched where a lane has no window in a batch.
 
         Parameters
         ----------
@@ -144,15 +144,13 @@ class LanesDisplay(Display):
         Raises
         ------
         ValueError
-            If `table` names rows that there are no values for.
+            If `table` is not a table of rows, or names rows that have no value.
         ImportError
             If matplotlib is not installed.
         """
         table = _check_table(self.table, len(self.values))
         n_lanes = table.shape[1]
-        ax = self._take_axes(
-            ax, figsize=(9, float(np.clip(1.6 + 0.2 * n_lanes, 2.4, 7)))
-        )
+        ax = self._take_axes(ax, figsize=image_size(n_lanes, 0.2, most=7))
         self._draw(ax, table, imshow_kw)
         if (table == EMPTY).any():
             hatch_background(ax, "no window")
@@ -186,7 +184,7 @@ class LanesDisplay(Display):
 
 
 def _choose_values(X, y, values) -> tuple[np.ndarray, str]:
-    """One value for each row of X, and what it is."""
+    """One value for each row of X, and the name of these values."""
     choices = [(values, "value"), (y, "y"), (X, "feature 0")]
     chosen, name = next(choice for choice in choices if choice[0] is not None)
     column, name = first_column(chosen, name)
@@ -226,8 +224,8 @@ def _first_rows(table: np.ndarray) -> np.ndarray:
 def _season_of_each(table: np.ndarray, dates: pd.DatetimeIndex) -> list[str] | None:
     """The weekday, hour or month that each lane reads, if each reads only one.
 
-    None as well where all lanes read the same one, and where a lane reads one row:
-    either would say nothing of the lanes.
+    Otherwise None. It is None too if all lanes read the same one, or each lane a single
+    row, since such labels would not distinguish the lanes.
     """
     if min(table.shape) < 2:
         return None
@@ -241,7 +239,7 @@ def _season_of_each(table: np.ndarray, dates: pd.DatetimeIndex) -> list[str] | N
 
 
 def _seasons(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Formats of the seasons that rows so far apart can have."""
+    """Formats, as of ``strftime``, of the seasons that rows at this step can have."""
     step = dates.to_series().diff().median()
     if step >= pd.Timedelta(days=28):
         yield "%b"

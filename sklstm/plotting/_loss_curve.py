@@ -1,4 +1,4 @@
-"""The loss of each epoch."""
+"""`LossCurveDisplay`: the loss of each epoch."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from sklstm.plotting._axes import (
     tick_whole_numbers,
 )
 
-MOST_MARKED = 30  # epochs that each get a dot
+MOST_MARKED = 30  # with more epochs than this, curves have no dots
 
 
 class LossCurveDisplay(Display):
-    """Loss by epoch, and that of held-out rows beside it.
+    """The loss of each epoch, on the training rows and on held-out rows.
 
-    Use :meth:`from_estimator`; the constructor keeps data that is there already.
+    Use :meth:`from_estimator`; the constructor only stores data computed before.
 
     Parameters
     ----------
     history : dict of str to list of float
         Loss and metrics of each epoch, as in an estimator's ``history_``.
     loss_name : str, default=None
-        What the loss is, for the axis.
+        Name of the loss, for the label of its axis.
 
     Attributes
     ----------
     lines_ : dict of str to matplotlib Line2D
         The curves by their names in `history`.
     metrics_ax_ : matplotlib Axes or None
-        The axis on the right, where metrics are drawn.
+        The axes on which metrics are drawn, with their scale on the right; None if
+        there are no metrics.
     ax_ : matplotlib Axes
         The axes of the loss.
     figure_ : matplotlib Figure
-        The figure they are in.
+        The figure with the axes.
 
     Examples
     --------
@@ -71,7 +72,8 @@ class LossCurveDisplay(Display):
         yscale : str, default="linear"
             Scale of the loss: "linear", "log" or another one of matplotlib's.
         **line_kw : dict
-            Keywords for every curve. A ``label`` is put before their names.
+            Keywords for every curve. A ``label`` is put before each curve's name in the
+            legend.
 
         Returns
         -------
@@ -95,7 +97,7 @@ class LossCurveDisplay(Display):
     def plot(
         self, ax=None, *, metrics=None, yscale="linear", **line_kw
     ) -> LossCurveDisplay:
-        """Draw the curves: held-out rows dashed, metrics on an axis of their own.
+        """Draw the curves, dashed for held-out rows, and metrics on their own scale.
 
         Parameters
         ----------
@@ -106,7 +108,8 @@ class LossCurveDisplay(Display):
         yscale : str, default="linear"
             Scale of the loss: "linear", "log" or another one of matplotlib's.
         **line_kw : dict
-            Keywords for every curve. A ``label`` is put before their names.
+            Keywords for every curve. A ``label`` is put before each curve's name in the
+            legend.
 
         Returns
         -------
@@ -115,8 +118,8 @@ class LossCurveDisplay(Display):
         Raises
         ------
         ValueError
-            If `history` has no loss or not the metrics asked for, or if losses that
-            are not above zero are to be drawn on a log scale.
+            If `history` has no loss, or lacks one of `metrics`, or if `yscale` is "log"
+            and a loss is not above zero.
         ImportError
             If matplotlib is not installed.
         """
@@ -140,15 +143,16 @@ class LossCurveDisplay(Display):
     def _check(self, metrics: Sequence[str], yscale: str) -> None:
         if not self.history.get("loss"):
             raise ValueError(
-                "history has no loss of any epoch: no whole batch was trained on yet."
-                f" Its names are {sorted(self.history)}. Fit the estimator first."
+                "history has no loss of any epoch, but needs one under the name 'loss'."
+                f" Its names are {sorted(self.history)}. Fit the estimator first, on at"
+                " least one whole batch."
             )
         known = [n for n in self.history if n != "loss" and not n.startswith("val_")]
         unknown = [name for name in metrics if name not in known]
         if unknown:
             raise ValueError(
                 f"metrics={unknown} are not in the history, whose metrics are {known}."
-                " Name those metrics, or fit with the ones wanted as metrics=."
+                " Choose from these, or fit the estimator with others as metrics=."
             )
         losses = [*self.history["loss"], *self.history.get("val_loss", ())]
         if yscale == "log" and min(losses) <= 0:
@@ -161,7 +165,7 @@ class LossCurveDisplay(Display):
         return f"loss ({self.loss_name})" if self.loss_name else "loss"
 
     def _draw(self, ax, names, colours, line_kw) -> dict[str, Any]:
-        """Draw each quantity in its colour: solid, and dashed where held out."""
+        """Draw each of `names` in its colour, solid, and dashed on held-out rows."""
         lines = {}
         curves = [
             (full, colour, dash)

@@ -1,4 +1,4 @@
-"""What the rows of a picture are called: their dates, names and classes. No drawing."""
+"""Dates, names and classes of the rows of a plot. Nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 
 
 def as_index(values: Any) -> pd.Index | None:
-    """`values` as dates or numbers that never fall; None if they are neither.
+    """`values` as an index of dates or numbers; None if they are neither.
 
     Raises
     ------
     ValueError
-        For dates or numbers that are not in order.
+        If one of the dates or numbers is smaller than the one before it.
     """
     index = values if isinstance(values, pd.Index) else pd.Index(values)
     if isinstance(index, pd.PeriodIndex):
@@ -35,7 +35,7 @@ def as_index(values: Any) -> pd.Index | None:
 
 
 def dates_of(n_rows: int, *data: Any) -> pd.Index | None:
-    """Dates of the rows: the first index with dates among `data` of `n_rows` rows."""
+    """Dates of the rows: the first index of `n_rows` dates among `data`, or None."""
     for index in (d.index for d in data if is_pandas(d) and len(d) == n_rows):
         if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
             return as_index(index)
@@ -43,7 +43,7 @@ def dates_of(n_rows: int, *data: Any) -> pd.Index | None:
 
 
 def is_pandas(data: Any) -> bool:
-    """Whether `data` is a Series or a frame."""
+    """Whether `data` is a Series or a DataFrame."""
     return isinstance(data, pd.Series | pd.DataFrame)
 
 
@@ -51,13 +51,15 @@ def is_pandas(data: Any) -> bool:
 
 
 def first_column(data: Any, default: str) -> tuple[np.ndarray, str]:
-    """One value for each row, with a name: the first column, at a window's last step.
+    """The first column of `data`, one value for each row, and the column's name.
+
+    Of windows it is the first column at their last step.
 
     Parameters
     ----------
     data : array-like of shape (n,), (n, n_columns) or (n, sequence_length, n_columns)
     default : str
-        Name of a column that has none.
+        The name to use for a column without one.
     """
     if isinstance(data, pd.DataFrame):
         data = data.iloc[:, 0]
@@ -72,7 +74,7 @@ def first_column(data: Any, default: str) -> tuple[np.ndarray, str]:
 
 
 def find_classes(values: Any) -> np.ndarray | None:
-    """The labels among `values` of shape (n,), sorted; None if they are numbers."""
+    """The sorted labels among `values` of shape (n,); None if they are numbers."""
     values = pd.Series(values).infer_objects()
     is_number = pd.api.types.is_numeric_dtype(values)
     if is_number and not pd.api.types.is_bool_dtype(values):
@@ -81,14 +83,14 @@ def find_classes(values: Any) -> np.ndarray | None:
 
 
 def merge_classes(classes: Any, values: Any) -> np.ndarray:
-    """`classes`, and after them those among `values` that are none of them."""
+    """`classes`, followed by the sorted labels in `values` that are not among them."""
     new = pd.Series(values).dropna().unique()
     known = set(classes)
     return np.array([*classes, *sorted(set(new) - known)], dtype=object)
 
 
 def encode_classes(values: Any, classes: Any) -> np.ndarray:
-    """The number of each value's class, of shape (n,); NaN where it has none."""
+    """The number of each value's class, of shape (n,); NaN for a value without one."""
     codes = pd.Index(classes).get_indexer(pd.Index(values)).astype(float)
     codes[codes < 0] = np.nan
     return codes

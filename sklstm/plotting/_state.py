@@ -1,4 +1,4 @@
-"""The recurrent state over time."""
+"""`StateDisplay`: the recurrent state over time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklstm._rows.state import RecurrentState
 from sklstm.plotting._axes import (
     Display,
     draw_image,
+    image_size,
     tick_columns,
     tick_whole_numbers,
 )
@@ -23,7 +24,7 @@ KINDS = {"h": "hidden state h", "c": "cell state c"}
 class StateDisplay(Display):
     """The state of one lane over time: units from top to bottom, time to the right.
 
-    Use :meth:`from_estimator`; the constructor keeps data that is there already.
+    Use :meth:`from_estimator`; the constructor only stores data computed before.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class StateDisplay(Display):
     index : DatetimeIndex of shape (n_times,), default=None
         Dates of these rows.
     kind : {"h", "c"}, default="h"
-        Whether it is the hidden or the cell state.
+        Whether `states` are hidden or cell states.
     layer : int, default=0
         The recurrent layer.
     lane : int, default=0
@@ -41,13 +42,13 @@ class StateDisplay(Display):
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The picture of shape (units, n_times), its colours symmetric about 0.
+        The image of shape (units, n_times), with colours symmetric about 0.
     colorbar_ : matplotlib Colorbar
-        Its scale.
+        The scale of the colours.
     ax_ : matplotlib Axes
-        The axes they are in.
+        The axes with the image.
     figure_ : matplotlib Figure
-        The figure these are in.
+        The figure with the axes.
 
     Examples
     --------
@@ -69,10 +70,12 @@ class StateDisplay(Display):
     def from_estimator(
         cls, estimator, X, *, kind="h", layer=0, lane=0, ax=None, **imshow_kw
     ) -> StateDisplay:
-        """Walk over X from the estimator's state, which stays as it is, and draw.
+        """Draw the state of a lane while a copy of the estimator reads the rows of X.
 
-        The rows of `fit` are no exception: to see the state that they leave, call
-        ``reset_states`` first. Each column of the picture costs a call of ``observe``.
+        The copy starts from the estimator's present state, also if X holds the rows of
+        `fit`: to see how these rows form the state, call ``reset_states`` first. The
+        estimator itself is not changed. Each column of the image takes a call of
+        ``observe``.
 
         Parameters
         ----------
@@ -81,7 +84,7 @@ class StateDisplay(Display):
             `TransformedTargetRegressor`, or found by a search.
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
-            The rows after those seen.
+            The rows that follow those seen.
         kind : {"h", "c"}, default="h"
             Whether to draw the hidden or the cell state.
         layer : int, default=0
@@ -100,7 +103,8 @@ class StateDisplay(Display):
         Raises
         ------
         ValueError
-            If there is no such state, layer or lane, or if the lane reads no row of X.
+            If the estimator has no such state, layer or lane, or if the lane reads no
+            row of X.
         TypeError
             If there is no stateful estimator inside `estimator`.
         """
@@ -138,10 +142,7 @@ class StateDisplay(Display):
             If matplotlib is not installed.
         """
         states = np.asarray(self.states)  # (n_times, units)
-        n_units = states.shape[1]
-        ax = self._take_axes(
-            ax, figsize=(9, float(np.clip(1.6 + 0.1 * n_units, 2.4, 6)))
-        )
+        ax = self._take_axes(ax, figsize=image_size(states.shape[1], 0.1, most=6))
         look: dict[str, Any] = {"cmap": "RdBu_r", **imshow_kw}
         if not {"norm", "vmin", "vmax"} & look.keys():
             limit = float(np.abs(states).max()) or 1.0
@@ -159,8 +160,8 @@ class StateDisplay(Display):
 
 
 def _walk(estimator, X, rows: np.ndarray) -> Iterator[RecurrentState]:
-    """The state after each of `rows`."""
-    walker = copy.copy(estimator)  # `observe` gives the copy a state of its own
+    """The state after each of `rows`, the rows between them being read as well."""
+    walker = copy.copy(estimator)  # `observe` changes only the state of the copy
     begins = [0, *(rows[:-1] + 1)]
     for begin, row in zip(begins, rows, strict=True):
         piece = slice(begin, row + 1)
@@ -169,9 +170,10 @@ def _walk(estimator, X, rows: np.ndarray) -> Iterator[RecurrentState]:
 
 
 def _rows_of_lane(estimator, X, lane: int) -> np.ndarray:
-    """The rows of X at which the lane's windows end.
+    """The rows of X at which windows of the lane end.
 
-    The first rows of a cold series have too few rows before them and advance no lane.
+    After ``reset_states`` the first rows advance no lane, since they have too few rows
+    before them to fill a window.
     """
     start = estimator.get_states()
     n_rows, n_lanes = len(X), start.layers[0][0].shape[0]
@@ -181,13 +183,17 @@ def _rows_of_lane(estimator, X, lane: int) -> np.ndarray:
     if not len(rows):
         raise ValueError(
             f"Lane {lane} of {n_lanes} reads none of the {n_rows} row(s) of X. Pass"
-            f" {n_lanes + estimator.sequence_length_ - 1} rows: they reach every lane."
+            f" {n_lanes + estimator.sequence_length_ - 1} rows, so that each lane reads"
+            " one."
         )
     return rows
 
 
 def _check_choice(layers, kind: str, layer: int, lane: int) -> int:
-    """The place of the state among the layer's arrays, if all are there."""
+    """Which of the layer's arrays is the state of that kind; ValueError if none is.
+
+    The layer and the lane are checked as well.
+    """
     if kind not in KINDS:
         raise ValueError(f"kind must be 'h' or 'c', got {kind!r}.")
     if not layers:
@@ -199,14 +205,15 @@ def _check_choice(layers, kind: str, layer: int, lane: int) -> int:
     which = list(KINDS).index(kind)
     if which >= len(layers[layer]):
         raise ValueError(
-            f"kind={kind!r} asks for a cell state, but layer {layer} has none: it is no"
-            " LSTM. Use kind='h'."
+            f"kind={kind!r} asks for a cell state, but layer {layer} has none, since it"
+            " is not an LSTM. Use kind='h'."
         )
     _check_place("lane", lane, layers[layer][which].shape[0])
     return which
 
 
 def _check_place(name: str, value: Any, n: int) -> None:
+    """Raise ValueError unless `value` is an integer from 0 to n - 1."""
     is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_int or not 0 <= value < n:
         raise ValueError(
