@@ -303,19 +303,19 @@ def test_StateComparison_intervals_over_seeds_where_folds_are_few():
             [0.4, 0.4, 0.4],
             [0.9, 0.901, 0.9],
             "Carrying the state does not help",
-            "as good as the right one: what the network misses from zero state is not",
+            "as good as the right one: the network needs some state, but not what",
         ),
         (
             [0.4, 0.4, 0.4],
             [0.9, 0.7, 0.8],
             "Undecided",
-            "The interval of carried - swapped reaches from no difference",
+            "By the interval of carried - swapped, there may be no difference or one",
         ),
         (
             [0.9, 0.4, 0.95],
             [0.95, 0.4, 0.9],
             "Undecided",
-            "carried - reset and that of carried - swapped reaches",
+            "interval of carried - reset and that of carried - swapped, there may be",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Fits and scores for each fold and seed, under each condition."""
+"""`compare_states`: scores with the state carried, reset and swapped."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ def compare_states(
     random_states=(0, 1, 2),
     n_jobs=None,
 ) -> StateComparison:
-    """Tell on your own data whether it is worth carrying the state.
+    """Measure on your own data whether it is worth carrying the state.
 
-    Each fold is fitted once for each seed, and its test rows are scored three times
-    with the same weights:
+    The estimator is fitted once for each fold and seed, and the test rows of the fold
+    are scored three times with the same weights:
 
-    - *carried*: the state runs on from the training rows, as in ``predict`` after
+    - *carried*: the state continues from the training rows, as in ``predict`` after
       ``fit``;
     - *reset*: each window starts from zero state;
     - *swapped*: each window starts from the state that its lane had at another batch of
       the test rows, drawn at random.
 
-    In all three a window keeps its true rows, those it reaches back into among them. So
-    ``carried - reset`` tells what it is worth to have a state, and
-    ``carried - swapped`` what it is worth to have the right one: a network that was
-    trained with states may do worse without one even where it carries no information.
-    The verdict takes a difference of up to 1 % of the carried score for none.
+    The rows of each window are the same in all three. So ``carried - reset`` is what it
+    is worth to have a state, and ``carried - swapped`` what it is worth to have the
+    right one. The second is needed because a network that was trained with states may
+    predict worse from zero state, even if the states carry no information. The verdict
+    counts a difference of up to 1 % of the carried score as none.
 
-    That is one fit for each fold and seed: 15 of them with ``TimeSeriesSplit(5)`` and
-    the three seeds that are the default. `n_jobs` spreads them over the processors.
+    With ``TimeSeriesSplit(5)`` and the default of three seeds there are 15 fits. They
+    run in parallel with `n_jobs`.
 
     Parameters
     ----------
     estimator : estimator
         A stateful `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, or one at the
-        end of a `Pipeline`, inside a `TransformedTargetRegressor`, or searched for by
-        a search such as `GridSearchCV`, these nested in any way. It is cloned, not
-        changed.
+        end of a `Pipeline`, inside a `TransformedTargetRegressor`, or in a search such
+        as `GridSearchCV`, or in several of these, one inside the other. It is cloned,
+        not changed.
     X : array-like of shape (n_rows, n_features)
         Rows in time order.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
@@ -67,13 +67,13 @@ def compare_states(
         `TimeSeriesSplit`. Each needs at least two batches of test rows.
     scoring : str or callable, default=None
         Name of a scorer of scikit-learn, or a callable ``scoring(estimator, X, y)``;
-        higher is better. By default the estimator's own: that of a search, else R² or
-        accuracy.
+        higher is better. By default that of the search, if `estimator` is one, else R²
+        for regressors and accuracy for classifiers.
     random_states : iterable of int, default=(0, 1, 2)
         Seeds to fit with: each in turn becomes the stateful estimator's
         ``random_state``, and seeds the swaps.
     n_jobs : int, default=None
-        Pairs of fold and seed to work on at once, as joblib counts.
+        Number of fits that run in parallel, as for joblib.
 
     Returns
     -------
@@ -83,12 +83,12 @@ def compare_states(
     Raises
     ------
     TypeError
-        If there is no stateful estimator inside `estimator`, a seed is no integer, or
-        `scoring` is neither one name nor a callable that returns a number.
+        If there is no stateful estimator inside `estimator`, a seed is not an integer,
+        or `scoring` is neither a name nor a callable that returns a number.
     ValueError
-        If the estimator is stateless, X holds ready-made windows or becomes such on its
-        way in, test rows do not directly follow training rows or are fewer than two
-        batches, seeds repeat, or a score is not a finite number.
+        If the estimator is stateless, X holds ready-made windows or an earlier step of
+        a pipeline makes windows of it, test rows do not directly follow training rows
+        or are fewer than two batches, seeds repeat, or a score is not finite.
 
     See Also
     --------
@@ -96,7 +96,7 @@ def compare_states(
 
     Examples
     --------
-    A leaky sum of all rows so far, seen through windows of one row:
+    The target is a leaky sum of all rows so far, and a window has one row:
 
     >>> import numpy as np
     >>> from sklearn.model_selection import TimeSeriesSplit
@@ -130,7 +130,10 @@ def compare_states(
 
 
 def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
-    """Scores of one fit under the three conditions."""
+    """Fit on one fold, and score its test rows under the three conditions.
+
+    `draw` is the number of the fold and the seed.
+    """
     train, test = fold
     fitted = estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
     X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
@@ -165,9 +168,9 @@ def _one_number(score) -> float:
 def _check_rows(X) -> None:
     if n_dimensions(X) == 3:
         raise ValueError(
-            "X holds ready-made windows, but compare_states walks over rows, of shape"
-            " (n_rows, n_features), in time order. Pass the rows, and give the"
-            " estimator its sequence_length."
+            "X holds ready-made windows, but compare_states takes rows in time order,"
+            " of shape (n_rows, n_features). Pass the rows, and set the estimator's"
+            " sequence_length."
         )
 
 
@@ -192,7 +195,7 @@ def _check_seeds(random_states: Iterable[int]) -> list[int]:
 
 
 def _check_folds(cv, X, y, classifier: bool) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The folds of a splitter that keeps rows in time order."""
+    """The folds, whose test rows must directly follow their training rows."""
     folds = list(check_cv(cv, y, classifier=classifier).split(X, y))
     if not folds:
         raise ValueError("cv gave no folds. Pass a splitter such as TimeSeriesSplit.")
@@ -210,6 +213,7 @@ def _check_folds(cv, X, y, classifier: bool) -> list[tuple[np.ndarray, np.ndarra
 
 
 def _span(rows: np.ndarray) -> str:
+    """Which rows these are, in words for an error."""
     if len(rows) and (np.diff(rows) == 1).all():
         return f"rows {rows[0]} to {rows[-1]}"
     return f"{len(rows)} scattered rows" if len(rows) else "no rows"
@@ -234,14 +238,14 @@ def _find_stateful(estimator) -> list[str]:
 
 
 def _seed(estimator, places: list[str], seed: int):
-    """A clone that draws its weights from `seed`."""
+    """A clone of `estimator` with `seed` as every ``random_state`` in `places`."""
     return clone(estimator).set_params(
         **{f"{place}random_state": seed for place in places}
     )
 
 
 def _choose_scorer(estimator, scoring) -> tuple[Callable, str]:
-    """A scorer, and what to call its scores."""
+    """A scorer, and the name of its scores."""
     scoring = _own_scoring(estimator) if scoring is None else scoring
     if isinstance(scoring, str):
         return check_scoring(estimator, scoring), scoring
@@ -254,7 +258,7 @@ def _choose_scorer(estimator, scoring) -> tuple[Callable, str]:
 
 
 def _own_scoring(estimator):
-    """What the estimator's ``score`` would use."""
+    """The scoring that the estimator's ``score`` method uses."""
     while isinstance(estimator, Pipeline):
         estimator = estimator[-1]
     own = getattr(estimator, "scoring", None)  # of a search

@@ -1,4 +1,4 @@
-"""The statistics of a comparison, and its verdict in words."""
+"""`StateComparison`: the statistics of a comparison, and its verdict in words."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DIFFERENCES = ("carried - reset", "carried - swapped")
 
 #: A difference of at most this share of the carried score counts as none.
 NEGLIGIBLE = 0.01
-#: Fewer means than this, of folds or of seeds, give no interval.
+#: An interval needs at least so many means, of folds or of seeds.
 FEWEST_UNITS = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateComparison:
-    r"""What it is worth to carry the state: scores, differences and a verdict.
+    r"""What `compare_states` returns: scores, differences and a verdict.
 
-    Printed, it is a table and the verdict in words.
+    ``print`` shows the scores of each fold, the differences and the verdict.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class StateComparison:
         Indexed by (fold, seed), with columns "carried", "reset" and "swapped"; higher
         is better.
     score_name : str, default="score"
-        What the scores are.
+        Name of the score.
 
     Attributes
     ----------
@@ -43,28 +43,29 @@ class StateComparison:
 
     Notes
     -----
-    The scores of one fold with several seeds share their test rows, and those of one
-    seed are no independent draws either. So the seeds of each fold are averaged first,
-    and the interval is Student's over the n fold means :math:`d_k`,
+    The differences of one fold with several seeds are not independent, because they
+    share their test rows. So they are averaged first, and the interval is Student's for
+    the mean of the n fold means :math:`d_k`,
 
     .. math::
         \bar d \pm t_{0.975,\,n-1} \sqrt{\frac{1}{n(n-1)} \sum_k (d_k - \bar d)^2}
 
-    Where there are fewer than three folds, the means of at least three seeds take their
-    place: the interval then tells how much training varies on these test rows, and
-    nothing of other rows. With fewer of both there is no interval.
+    With fewer than three folds, the means of at least three seeds are used instead. The
+    interval then describes how much training varies on these test rows, and says
+    nothing about other rows. With fewer than three of both there is no interval.
 
     The test rows of two folds never overlap, but their training rows do, and
-    neighbouring stretches of a series resemble each other, so that the interval is
+    neighbouring parts of a series resemble each other. The interval is therefore
     somewhat too narrow; no estimate of the variance from one cross-validation is
-    without bias [2]_. The correction of Nadeau and Bengio [1]_ is not made: it is
-    derived for test sets drawn at random again and again, where any two folds are
-    correlated alike, and here each difference is between states of one and the same
-    network, not between networks from different training sets.
+    unbiased [2]_. The correction of Nadeau and Bengio [1]_ is not applied. It is
+    derived for test sets that are drawn at random again and again, so that any two
+    folds have the same correlation. And here each difference is between states of the
+    same network, not between networks from different training sets.
 
-    The verdict calls a condition as good as carrying where the interval ends at or
-    below 1 % of the mean carried score. Carrying helps where neither of the two is
-    as good and both intervals lie above zero.
+    By the verdict, a condition is as good as carrying if the interval ends at or below
+    1 % of the mean carried score. Carrying does not help if one of the two conditions
+    is as good. It helps if neither is and both intervals lie above zero. Otherwise the
+    verdict is undecided.
 
     References
     ----------
@@ -96,7 +97,7 @@ class StateComparison:
 
     @property
     def differences(self) -> pd.DataFrame:
-        """Carried less the other two conditions, with intervals."""
+        """Carried minus reset and carried minus swapped, with intervals."""
         carried = self.scores["carried"]
         rows = [
             _summarise(carried - self.scores[name], self._units)
@@ -142,14 +143,14 @@ class StateComparison:
 
     @property
     def _units(self) -> str | None:
-        """Whose means the intervals are over: folds, or else seeds, if enough."""
+        """The level whose means give the intervals: "fold", else "seed", else None."""
         for level in ("fold", "seed"):
             if self.scores.index.unique(level).size >= FEWEST_UNITS:
                 return level
         return None
 
     def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Scores of each fold, the mean over the seeds, and the differences."""
+        """Mean scores of each fold and of all, and the differences."""
         means = self.scores.groupby("fold").mean()
         means.index = pd.Index([f"fold {fold}" for fold in means.index])
         means.loc["mean"] = self.scores.mean()
@@ -169,7 +170,7 @@ class StateComparison:
 
 
 def _summarise(differences: pd.Series, units: str | None) -> dict[str, float]:
-    """Mean and spread of the differences, and the interval over the units' means."""
+    """Mean, spread and interval of the differences; `units` names an index level."""
     summary = {"mean": differences.mean(), "std": differences.std()}
     missing = {"standard error": np.nan, "low": np.nan, "high": np.nan}
     if units is None:
@@ -182,7 +183,11 @@ def _summarise(differences: pd.Series, units: str | None) -> dict[str, float]:
 
 
 def _judge(any_state: pd.Series, right_state: pd.Series, score: float):
-    """The verdict's opening words, and a remark for its end."""
+    """The first words of the verdict, and a remark for its end.
+
+    `any_state` and `right_state` are the two rows of `differences`, `score` the size of
+    the mean carried score.
+    """
     if any_state.isna()["low"]:
         return "Undecided", (
             f"There is no interval from fewer than {FEWEST_UNITS} folds and fewer than"
@@ -195,18 +200,19 @@ def _judge(any_state: pd.Series, right_state: pd.Series, score: float):
         return "Carrying the state does not help", same and f"{same}."
     if swapped_does:
         return "Carrying the state does not help", (
-            f"{same}: what the network misses from zero state is not what was carried."
+            f"{same}: the network needs some state, but not what this one has carried."
         )
     unsure = [str(d.name) for d in (any_state, right_state) if d["low"] <= 0]
     if not unsure:
         return "Carrying the state helps", ""
     return "Undecided", (
-        f"The interval of {' and that of '.join(unsure)} reaches from no difference to"
-        " one that counts: more folds, or more test rows in each, would tell."
+        f"By the interval of {' and that of '.join(unsure)}, there may be no difference"
+        " or one that counts. More folds, or more test rows in each, would decide."
     )
 
 
 def _describe(difference: pd.Series) -> str:
+    """A difference and its interval in words."""
     text = f"difference {difference['mean']:+.4g}"
     if np.isnan(difference["low"]):
         return text

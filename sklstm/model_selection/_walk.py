@@ -1,6 +1,6 @@
-"""Test rows batch by batch, each batch from a state of one's choice.
+"""Predictions for test rows batch by batch, each batch from a chosen state.
 
-The state is moved by public calls alone.
+The state is read and set by public methods of the estimator only.
 """
 
 from __future__ import annotations
@@ -19,19 +19,32 @@ from sklstm.streaming import Stream
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """Test rows batch by batch, and the state that each batch truly starts from.
+    """The batches of the test rows, and the state from which each of them starts.
 
-    Within a batch each lane takes one window, so that a state set before a batch is
-    that of each of its windows.
+    In a batch each lane takes one window, so that every window of a batch starts from a
+    state that is set before it.
+
+    Parameters
+    ----------
+    live : Stream
+        The fitted estimator. It takes rows that the earlier steps of a pipeline have
+        transformed already.
+    batches : tuple of array-like
+        The transformed rows of each batch.
+    states : tuple of RecurrentState
+        The state before each batch if it is carried.
     """
 
-    live: Stream  # takes rows as the estimator inside sees them
+    live: Stream
     batches: tuple[Any, ...]
     states: tuple[RecurrentState, ...]
 
     @classmethod
     def over(cls, live: Stream, X, where: str) -> Walk:
-        """Walk from the end of the training rows, and return there."""
+        """Read the rows of X from the state after training, and restore that state.
+
+        `where` names the fold in errors.
+        """
         rows = live.transform(X)
         if not live.estimator.stateful:
             raise ValueError(
@@ -43,9 +56,9 @@ class Walk:
         if len(table) < 2:
             raise ValueError(
                 f"{where} tests on {table.max() + 1} row(s), {len(table)} batch of"
-                f" batch_size={table.shape[1]}, but to swap states takes at least two:"
-                f" {2 * table.shape[1]} rows will do. Use fewer splits, a larger"
-                " test_size or a smaller batch_size."
+                f" batch_size={table.shape[1]}, but states can be swapped between at"
+                f" least two batches: {2 * table.shape[1]} rows will do. Use fewer"
+                " splits, a larger test_size or a smaller batch_size."
             )
         batches = [_safe_indexing(rows, lanes[lanes >= 0]) for lanes in table]
         inside, states = replace(live, way_in=()), []
@@ -60,14 +73,17 @@ class Walk:
         return [state.reset().layers for state in self.states]
 
     def swapped(self, rng: np.random.Generator) -> list:
-        """For each batch the state of another one."""
+        """For each batch the state of another one, drawn at random."""
         n = len(self.states)
         others = (np.arange(n) + rng.integers(1, n, size=n)) % n
         return [self.states[other].layers for other in others]
 
 
 class StartingFrom:
-    """Stands in for the fitted estimator, each batch starting from a given state."""
+    """A stand-in for the fitted estimator that starts each batch from a given state.
+
+    A scorer calls its methods with the test rows, which are the rows of the walk.
+    """
 
     def __init__(self, walk: Walk, layers: list):
         self.walk = walk
@@ -84,7 +100,7 @@ class StartingFrom:
 
     @property
     def classes_(self):
-        """The labels, where there are any."""
+        """The labels of a classifier."""
         return self.walk.live.fitted.classes_
 
     def __sklearn_tags__(self):

@@ -1,6 +1,6 @@
-"""Framing of series before an estimator sees them.
+"""Series as windows, and as pairs of inputs and targets, for any estimator.
 
-NumPy, pandas and scikit-learn only: nothing here knows of networks or states.
+Nothing here imports TensorFlow or knows of networks and states.
 """
 
 from sklstm.preprocessing._framing import frame_series

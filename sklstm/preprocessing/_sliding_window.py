@@ -1,4 +1,4 @@
-"""A transformer that makes the windows of a series visible in a pipeline."""
+"""`SlidingWindow`: a transformer from the rows of a series to windows of rows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
         out[i, s] = X[i - T + 1 + s]        s = 0 … T-1
 
-    so ``out[i, -1]`` is ``X[i]`` itself and the row count is kept. Put before an
-    estimator in a :class:`~sklearn.pipeline.Pipeline`, it gives the answers that the
-    estimator gives when it windows by itself with the same ``sequence_length``.
+    so ``out[i, -1]`` is ``X[i]`` itself, and the number of rows stays the same. A
+    :class:`~sklearn.pipeline.Pipeline` of this transformer and an estimator gives the
+    same predictions as the estimator alone, which forms the windows itself, with the
+    same ``sequence_length``.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen in :meth:`fit`, where they were all strings.
     sequence_length_ : int
-        T as it was at :meth:`fit`; later changes of the parameter wait for a refit.
+        T, as ``sequence_length`` was in the last call of :meth:`fit`.
     context_ : ndarray of shape (min(n_rows, sequence_length_ - 1), n_features_in_)
         The last rows of the data of :meth:`fit`, which windows reach back into.
 
@@ -48,7 +49,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
     Notes
     -----
-    :meth:`transform` tells two cases apart by content:
+    :meth:`transform` distinguishes two cases by the content of X:
 
     - The rows of :meth:`fit`, all of them, in order and equal to the last bit, are
       *replayed* from the start of the series. The first T-1 windows are incomplete:
@@ -56,15 +57,16 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
     - Any other rows are taken to *follow* the rows of :meth:`fit`, as a test split
       follows its training split: their first windows reach back into ``context_``.
 
-    A step before this one whose ``fit_transform`` rounds otherwise than its
-    ``transform``, as :class:`~sklearn.decomposition.PCA`'s may, hides the rows of
-    :meth:`fit`: they come out as rows that follow themselves.
+    The rows of :meth:`fit` are not recognised if a step before this one rounds
+    differently in ``fit_transform`` and in ``transform``, as
+    :class:`~sklearn.decomposition.PCA` may. They are then taken to follow themselves.
 
-    :meth:`transform` never changes the transformer, so two calls both follow the rows
-    of :meth:`fit`, not each other: pass the rows after the training rows in one piece.
+    :meth:`transform` never changes the transformer. So the rows of two calls both
+    follow the rows of :meth:`fit`, and not each other: pass all rows after the training
+    rows in one call.
 
-    The output has three dimensions, which no data frame holds, so ``set_output`` is
-    not offered.
+    There is no ``set_output``, because a data frame cannot hold the output's three
+    dimensions.
 
     Examples
     --------
@@ -88,14 +90,14 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         self.sequence_length = sequence_length
 
     def fit(self, X: Any, y: Any = None) -> SlidingWindow:
-        """Remember the last rows of X, and which rows they were.
+        """Keep the last rows of X, and a digest by which all of X is recognised.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows in time order.
         y : None
-            Ignored; here for the pipeline's sake.
+            Ignored; here for compatibility with pipelines.
 
         Returns
         -------
@@ -113,14 +115,14 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         length = check_positive_int("sequence_length", self.sequence_length)
         rows = self._check_rows(X, reset=True)
         self.sequence_length_ = length
-        # Counted from the front: rows[-0:] would be all rows where T is 1.
+        # rows[-(length - 1):] would be all rows if length were 1.
         self.context_ = rows[max(len(rows) - (length - 1), 0) :].copy()  # (<= T-1, F)
         self._fit_shape = rows.shape
         self._fit_digest = digest(rows.astype(np.float64))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Window X: a replay of the rows of :meth:`fit`, or the rows after them.
+        """Windows of X, which holds the rows of :meth:`fit` or rows that follow them.
 
         Parameters
         ----------
@@ -130,16 +132,15 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         Returns
         -------
         ndarray of shape (n_rows, sequence_length_, n_features)
-            The windows, a fresh array. float32 stays float32; anything else comes
-            out float64.
+            The windows, in a new array: of float32 if X is, else of float64.
 
         Raises
         ------
         TypeError
             If X holds dates or durations.
         ValueError
-            If X is not a table of finite numbers, nothing of it masked, or its features
-            are not those of :meth:`fit`.
+            If X is not a table of finite numbers, if some of it is masked, or if its
+            features are not those of :meth:`fit`.
         """
         check_is_fitted(self)
         rows = self._check_rows(X, reset=False)
@@ -147,7 +148,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         return _stack_windows(before, rows, self.sequence_length_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the output's values, by step and feature.
+        """Names of the values in a window, by step and feature.
 
         Parameters
         ----------
@@ -200,8 +201,8 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 def _stack_windows(before: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
     """The windows of ``length`` rows that end at each of ``rows``.
 
-    ``before``, of shape (<= length - 1, n_features), are the rows that come first;
-    what is still missing at the front is NaN.
+    ``before`` holds at most ``length - 1`` rows that come before ``rows``. If it holds
+    fewer, the missing ones are NaN.
     """
     n_missing = length - 1 - len(before)
     padded = np.empty((length - 1 + len(rows), rows.shape[1]), dtype=rows.dtype)
@@ -213,6 +214,7 @@ def _stack_windows(before: np.ndarray, rows: np.ndarray, length: int) -> np.ndar
 
 
 def _refuse_non_finite(rows: np.ndarray, names: np.ndarray | None) -> None:
+    """Raise ValueError with the place of the first NaN or infinity, if there is one."""
     bad = ~np.isfinite(rows)
     if not bad.any():
         return
@@ -229,5 +231,5 @@ def _refuse_non_finite(rows: np.ndarray, names: np.ndarray | None) -> None:
 
 
 def shift_name(name: Any, shift: int) -> str:
-    """The name of a column so many rows later (or before, where negative)."""
+    """The name of a column at `shift` rows later, or earlier if it is negative."""
     return f"{name}[t{shift:+d}]" if shift else f"{name}[t]"
