@@ -72,6 +72,15 @@ def check_bool(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_option(name: str, value: Any, options: Sequence[str]) -> str:
+    """`value`, which must be one of some strings."""
+    if not isinstance(value, str) or value not in options:
+        listed = ", ".join(map(repr, options[:-1])) + f" or {options[-1]!r}"
+        kind = TypeError if not isinstance(value, str) else ValueError
+        raise kind(f"{name} must be {listed}, got {value!r}.")
+    return value
+
+
 def check_verbose(value: Any) -> int:
     """`value` as an int of at least 0; False and True become 0 and 1."""
     text = f"verbose must be 0 (silent) or above (progress bar), got {value!r}"

@@ -28,6 +28,23 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         lane carries its own state. The period of the series gives each season a lane of
         its own; 1 lets one state run through every row. In a stateless network,
         windows per gradient step.
+    windows : {"sliding", "tiled"}, default="sliding"
+        How rows become windows. Sliding, a window ends at every row, and neighbours
+        share all rows but one. Tiled, windows lie end to end: each row is read once,
+        there is a target at each step, the state is carried from window to window and
+        gradients stop there (truncated backpropagation through time). A fit is then
+        `sequence_length` times as fast, and there may be many series.
+    series_id : str, int or list of these, default=None
+        Columns of X, by name or position, that tell several series apart (a panel).
+        They are no features. In a frame with a MultiIndex the levels before the last
+        one do so, and the last one is the time. With sliding windows a stateful
+        network takes one series only.
+    on_gap : {"warn", "reset", "raise", "ignore"}, default="warn"
+        What to do where rows do not follow, by the labels of an index of dates, periods
+        or integers: warn (`ContinuityWarning`), begin a new run from zero state, raise
+        ValueError, or not look at labels. Transformers that return arrays drop the
+        index, so that nothing can be told behind them, unless
+        ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state.
@@ -181,6 +198,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         *,
         sequence_length=1,
         batch_size=1,
+        windows="sliding",
+        series_id=None,
+        on_gap="warn",
         stateful=True,
         drop_remainder=True,
         dropout=0.0,
@@ -200,6 +220,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.units = units
         self.sequence_length = sequence_length
         self.batch_size = batch_size
+        self.windows = windows
+        self.series_id = series_id
+        self.on_gap = on_gap
         self.stateful = stateful
         self.drop_remainder = drop_remainder
         self.dropout = dropout

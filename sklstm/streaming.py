@@ -218,23 +218,23 @@ class Stream:
         TypeError
             If `n_steps` is not an integer or `feedback` not a function.
         """
-        n_left = check_positive_int("n_steps", n_steps)
+        n_steps = check_positive_int("n_steps", n_steps)
         walker = replace(self, estimator=copy.copy(self.estimator))
-        first = []
+        predictions = []
         if start is not None:
-            first, n_left = [walker.step(start)[-1]], n_left - 1
-        last = first[0] if first else self._last_prediction()
+            predictions, n_steps = [walker.step(start)[-1]], n_steps - 1
+        last = predictions[0] if predictions else self._last_prediction()
         if feedback is None:
             self._check_is_row(last)
-        n_features = self.fitted.n_features_in_
-        steps = closed_loop(
-            lambda row: walker.step(self._named(row))[0],
-            last,
+        fed = closed_loop(
+            lambda row: walker.step(self._named(row)),
+            np.asarray(last)[np.newaxis],
             feedback,
-            n_left,
-            n_features,
+            n_steps,
+            self.fitted.n_features_in_,
+            is_one=True,
         )
-        return np.array(first + steps)
+        return np.array([*predictions, *(one[0] for one in fed)])
 
     def reset_states(self) -> Stream:
         """Forget every row seen: zero state, empty context, position 0.
@@ -294,8 +294,8 @@ class Stream:
 
     def _last_prediction(self):
         """The prediction already made for the last row seen."""
-        last = np.asarray(self.estimator._last_prediction(self.estimator._record()))
-        return self._leave(last[np.newaxis])[0]
+        last = self.estimator._last_predictions()
+        return self._leave(last)[0]
 
     def _check_is_row(self, prediction) -> None:
         n_features = self.fitted.n_features_in_

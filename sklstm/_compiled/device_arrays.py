@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._rows.lanes import table_capacity
+from sklstm._rows.tiles import Tiles, tile_batches
 from sklstm._tensorflow import tf
 
 Arrays = tuple[np.ndarray, ...]
@@ -67,6 +68,20 @@ class Rows:
     def room(self) -> int:
         """How many targets there can be."""
         return -(-self.values.shape[0] // self.stride)
+
+    def put_layout(self, layout: np.ndarray | Tiles) -> tuple:
+        """What a training pass reads rows by: a batch table, or tiles, on the device.
+
+        Padded, so that other layouts of as many rows share a program.
+        """
+        if not isinstance(layout, Tiles):
+            return (self.put_table(layout),)
+        n_batches, n_steps, n_lanes = layout.table.shape
+        room = max(n_batches, tile_batches(self.room, n_lanes, n_steps))
+        return (
+            padded(layout.table, room, np.int32),
+            padded(layout.begins, room, bool),
+        )
 
     def put_table(self, table: np.ndarray):
         """A batch table over these rows on the device, padded to fit any other one."""

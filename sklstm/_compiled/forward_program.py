@@ -12,12 +12,15 @@ loop, so that memory grows with the rows and not with rows times sequence_length
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,7 @@ from sklstm._compiled.device_arrays import (
 from sklstm._network.architecture import StackedLSTM, UserNetwork, state_variables
 from sklstm._network.one_batch import flat, graph_of
 from sklstm._rows.lanes import EMPTY, capacity
+from sklstm._rows.tiles import PlainRows
 from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf
 
@@ -66,8 +70,14 @@ class Program:
         options = {"autograph": self.autograph}
         self._compiled_forward = ByShape(self._forward_pass, True, **options)
         self._traced_short = ByShape(self._short_pass, False, **options)
+        self._compiled_steps = {
+            masks: ByShape(partial(self._steps_pass, *masks), True, **options)
+            for masks in itertools.product((False, True), repeat=2)
+        }
 
-    def put_rows(self, windows: Windows, targets=None, weights=None) -> Rows:
+    def put_rows(
+        self, windows: Windows | PlainRows, targets=None, weights=None
+    ) -> Rows:
         """Rows on the device, in the room of a program already compiled if it fits.
 
         Those of windows that are there already stay: a fit trains on its rows and then
@@ -78,7 +88,7 @@ class Program:
             known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
             room = min(known, default=capacity(n))
             lengths = _NO_LENGTHS
-            if windows.is_padded:
+            if isinstance(windows, Windows) and windows.is_padded:
                 lengths = padded(windows.lengths, -(-room // windows.stride), np.int32)
             _ON_DEVICE[windows] = padded(windows.rows, room), lengths
         values, lengths = _ON_DEVICE[windows]
@@ -136,6 +146,55 @@ class Program:
         )
         return outputs.numpy()[: len(table)]
 
+    def forward_steps(
+        self,
+        x: np.ndarray,
+        live: np.ndarray | None,
+        begins: np.ndarray | None,
+        states: LayerStates,
+        room: tuple[int, int],
+    ) -> tuple[np.ndarray, LayerStates]:
+        """Outputs for series side by side, one row of each at every step.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_steps, n_lanes, n_features)
+        live : ndarray of bool of shape (n_steps, n_lanes) or None
+            False where a lane has no row, and keeps its state; None if all have one.
+        begins : ndarray of bool of shape (n_steps, n_lanes) or None
+            True at steps that start from zero state; None if there is none.
+        states : LayerStates
+            Of `n_lanes` lanes.
+        room : tuple of int
+            Steps and lanes to pad to, so that calls of other sizes share a program.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_steps, n_lanes, n_outputs)
+        states : LayerStates
+        """
+        n_steps, n_lanes = x.shape[:2]
+        masks = [live, None if begins is None else ~begins]
+        given = [
+            _fill(mask[..., np.newaxis], room) for mask in masks if mask is not None
+        ]
+        outputs, after = self._compiled_steps[live is not None, begins is not None](
+            _fill(x, room),
+            int32(n_steps),
+            *given,
+            *(_fill(value, room[1:]) for value in flat(states)),
+        )
+        after = [value[:n_lanes] for value in after]
+        outputs = outputs.numpy()[:n_steps, :n_lanes]
+        return outputs, to_numpy(self.nested(after))
+
+    def _steps_pass(self, has_live, has_begins, x, n_steps, *given):
+        masks, states = given[: has_live + has_begins], given[has_live + has_begins :]
+        live = masks[0] if has_live else None
+        carry = tf.cast(masks[-1], tf.float32) if has_begins else None
+        weights = self.graph.weights()
+        return self.graph.over_steps(weights, x, n_steps, live, carry, states)
+
     def _forward_pass(self, values, lengths, table, n_batches, *states):
         weights = self.graph.weights()
 
@@ -179,9 +238,9 @@ class Program:
         return steps < lengths[:, tf.newaxis]
 
     def outputs_like(self, table):
-        """Room for the outputs of every entry of a batch table."""
-        n_batches, n_lanes = table.shape
-        shape = (n_lanes, self.n_outputs)
+        """Room for the outputs of every entry of a batch or tile table."""
+        n_batches, *sides = table.shape
+        shape = (math.prod(sides), self.n_outputs)
         return tf.TensorArray(tf.float32, n_batches, element_shape=shape)
 
     def windows(self, values, ends):
@@ -196,8 +255,17 @@ class Program:
         return tuple(tuple(next(values) for _ in layer) for layer in self.states)
 
 
-_ON_DEVICE: MutableMapping[Windows, tuple] = weakref.WeakKeyDictionary()
+_ON_DEVICE: MutableMapping[Windows | PlainRows, tuple] = weakref.WeakKeyDictionary()
 _FILTERING = threading.RLock()
+
+
+def _fill(array: np.ndarray, room: tuple[int, ...]) -> np.ndarray:
+    """The array with zeros after it on its first axes."""
+    if array.shape[: len(room)] == room:
+        return array
+    filled = np.zeros((*room, *array.shape[len(room) :]), array.dtype)
+    filled[tuple(map(slice, array.shape[: len(room)]))] = array
+    return filled
 
 
 def where_live(live, after: Sequence, before: Sequence) -> list:

@@ -7,18 +7,25 @@ but for rounding. Which of them is told by the size of the call alone.
 from __future__ import annotations
 
 import weakref
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.device_arrays import LayerStates, Parameters
 from sklstm._compiled.forward_program import STATELESS_LANES, Program
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.numpy_forward import NumpyPass, is_short
-from sklstm._rows.lanes import EMPTY, lay_in_lanes, read_from_lanes
+from sklstm._rows.lanes import (
+    EMPTY,
+    lane_capacity,
+    lay_in_lanes,
+    read_from_lanes,
+)
 from sklstm._rows.state import RecurrentState
+from sklstm._rows.tiles import side_by_side
 from sklstm._rows.windows import Windows
 
 
@@ -32,7 +39,9 @@ def walk(
     """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
     n_lanes = min(network.batch_size or STATELESS_LANES, len(windows)) or 1
     n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
-    if isinstance(network, StackedLSTM) and is_short(network, n_batches, n_lanes):
+    if isinstance(network, StackedLSTM) and is_short(
+        network, n_batches * network.sequence_length, n_lanes
+    ):
         numpy_pass = _numpy_pass(network, parameters)
         return advance(numpy_pass, windows, state, network.batch_size, **options)
     with POOL.borrow(network) as program:
@@ -54,6 +63,88 @@ def walk_on(
     return walk(network, parameters, windows, state)
 
 
+LARGEST_ROOM = 2**15  # rows of all lanes in one call of a compiled program
+MOST_STEPS = 2**12
+
+
+def walk_series(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    X: np.ndarray,
+    codes: np.ndarray,
+    begins: np.ndarray,
+    layers: LayerStates,
+) -> tuple[np.ndarray, LayerStates]:
+    """Outputs for each row of some series, and the states after the last of each.
+
+    Parameters
+    ----------
+    network : StackedLSTM or UserNetwork
+    parameters : Parameters
+    X : ndarray of shape (n_rows, n_features)
+        Rows of a series in time order; those of others may lie in between.
+    codes : ndarray of int of shape (n_rows,)
+        The series that each row belongs to.
+    begins : ndarray of bool of shape (n_rows,)
+        Rows that start from zero state.
+    layers : LayerStates
+        The state of each series, of shape (n_series, units).
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_rows, n_outputs)
+    layers : LayerStates
+        Arrays of their own.
+    """
+    after = tuple(tuple(array.copy() for array in layer) for layer in layers)
+    n_series = len(after[0][0])
+    outputs: np.ndarray | None = None
+    begins_any = bool(begins.any())
+    for stretch in side_by_side(codes, n_series):
+        states = tuple(tuple(a[stretch.series] for a in layer) for layer in after)
+        n_steps, n_lanes = stretch.rows.shape
+        with _stepper(network, parameters, n_steps, n_lanes) as (forward, room):
+            for first in range(0, n_steps, room[0]):
+                rows = stretch.rows[first : first + room[0]]  # (n_steps, n_lanes)
+                at, live = np.maximum(rows, 0), rows != EMPTY
+                has_all = bool(live.all())
+                made, states = forward(
+                    X[at],
+                    None if has_all else live,
+                    begins[at] & live if begins_any else None,
+                    states,
+                    room,
+                )
+                if outputs is None:
+                    outputs = np.empty((len(X), made.shape[-1]), np.float32)
+                outputs[rows[live]] = made[live]
+        for layer, new in zip(after, states, strict=True):
+            for array, value in zip(layer, new, strict=True):
+                array[stretch.series] = value
+    if outputs is None:
+        outputs = np.empty((0, 1), np.float32)
+    return outputs, after
+
+
+@contextmanager
+def _stepper(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    n_steps: int,
+    n_lanes: int,
+) -> Iterator[tuple[Callable, tuple[int, int]]]:
+    """What takes steps in so many lanes, and how many of both at once."""
+    if isinstance(network, StackedLSTM) and is_short(network, n_steps, n_lanes):
+        n_at_once = max(1, LARGEST_ROOM // n_lanes)
+        yield _numpy_pass(network, parameters).forward_steps, (n_at_once, n_lanes)
+        return
+    lanes = lane_capacity(n_lanes)
+    steps = max(1, min(MOST_STEPS, 1 << (LARGEST_ROOM // lanes).bit_length() >> 1))
+    with POOL.borrow(network.for_steps(lanes)) as program:
+        program.load(parameters)
+        yield program.forward_steps, (steps, lanes)
+
+
 def step_one(
     network: StackedLSTM | UserNetwork,
     parameters: Parameters,
@@ -65,7 +156,7 @@ def step_one(
         isinstance(network, StackedLSTM)
         and row.shape == (1, network.n_features)
         and len(state.context) == network.sequence_length - 1
-        and is_short(network, 1, 1)
+        and is_short(network, network.sequence_length, 1)
     ):
         numpy_pass = _numpy_pass(network, parameters)
         return advance_one(numpy_pass, row, state, network.batch_size)

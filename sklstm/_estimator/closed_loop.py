@@ -11,41 +11,45 @@ from sklstm._checks import check_numbers
 
 
 def closed_loop(
-    step: Callable[[np.ndarray], Any],
-    prediction: Any,
+    step: Callable[[Any], np.ndarray],
+    predictions: np.ndarray,
     feedback: Callable[[Any, int], Any] | None,
     n_steps: int,
     n_features: int,
-) -> list:
-    """`n_steps` predictions, each made on the row that the one before became.
+    is_one: bool,
+) -> list[np.ndarray]:
+    """Predictions of `n_steps`, each made on the rows that those before became.
 
     Parameters
     ----------
     step : callable
-        From a row of shape (1, n_features) to the prediction for it; it carries the
-        state.
-    prediction : object
-        The prediction that becomes the first row.
+        From rows of shape (n_series, n_features) to a prediction for each; it carries
+        the state.
+    predictions : ndarray of shape (n_series,) or (n_series, n_outputs)
+        Those that become the first rows.
     feedback : callable or None
         ``feedback(prediction, k)`` is the k-th row fed, of shape (n_features,), or a
-        frame of one row. None feeds the prediction itself.
+        frame of one row; with many series, a row for each. None feeds the predictions
+        themselves.
+    n_steps, n_features : int
+    is_one : bool
+        Whether `feedback` is given the prediction of one series and returns one row.
     """
-    if feedback is None:
-        feedback = _feed_prediction
-    if not callable(feedback):
+    if feedback is not None and not callable(feedback):
         raise TypeError(
             "feedback must be a function of (prediction, k) that returns the next row,"
             f" got {feedback!r} of type {type(feedback).__name__}."
         )
-    predictions = []
+    made = []
     for k in range(n_steps):
-        prediction = step(_checked_row(feedback(prediction, k), k, n_features))
-        predictions.append(prediction)
-    return predictions
-
-
-def _feed_prediction(prediction: Any, k: int) -> np.ndarray:
-    return np.atleast_1d(prediction)
+        if feedback is None:
+            rows: Any = predictions.reshape(len(predictions), -1)
+        else:
+            rows = feedback(predictions[0] if is_one else predictions, k)
+        n_series = None if is_one else len(predictions)
+        predictions = step(_checked_rows(rows, k, n_features, n_series))
+        made.append(predictions)
+    return made
 
 
 def refuse_to_guess_rows(problem: str, n_features: int) -> None:
@@ -56,22 +60,28 @@ def refuse_to_guess_rows(problem: str, n_features: int) -> None:
     )
 
 
-def _checked_row(row: Any, k: int, n_features: int) -> Any:
-    """What `feedback` returned as a table of one row."""
-    check_numbers(f"the row fed back for step {k}", row)
-    is_frame = hasattr(row, "iloc") and row.ndim == 2  # its columns check themselves
-    row = row if is_frame else np.asarray(row)
-    shape = row.shape
-    if shape != ((1, n_features) if is_frame else (n_features,)):
+def _checked_rows(rows: Any, k: int, n_features: int, n_series: int | None) -> Any:
+    """What `feedback` returned, as a table with a row for each series."""
+    check_numbers(f"the row fed back for step {k}", rows)
+    is_frame = hasattr(rows, "iloc") and rows.ndim == 2  # its columns check themselves
+    if hasattr(rows, "iloc") and rows.ndim == 1 and rows.index.dtype.kind not in "iu":
+        is_frame, rows = True, rows.to_frame().T  # a row whose values have names
+    rows = rows if is_frame else np.asarray(rows)
+    n_rows = 1 if n_series is None else n_series
+    expected = (n_features,) if n_series is None else (n_rows, n_features)
+    if rows.shape != ((n_rows, n_features) if is_frame else expected):
         raise ValueError(
             f"feedback must return a row of shape ({n_features},), or a frame of one"
-            f" row, but for step {k} it returned shape {shape}."
+            f" row, but for step {k} it returned shape {rows.shape}."
+            if n_series is None
+            else f"feedback must return rows of shape {expected}, one for each series,"
+            f" but for step {k} it returned shape {rows.shape}."
         )
     if not is_frame:
-        if row.dtype.kind in "biuf" and not np.isfinite(row).all():
+        if rows.dtype.kind in "biuf" and not np.isfinite(rows).all():
             raise ValueError(
-                f"feedback returned NaN or infinity for step {k}: {row}. Return finite"
+                f"feedback returned NaN or infinity for step {k}: {rows}. Return finite"
                 " numbers: clip the prediction, or scale X and y."
             )
-        row = row[np.newaxis]
-    return row
+        rows = rows.reshape(n_rows, n_features)
+    return rows

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,30 +16,34 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sklstm._checks import (
     check_bool,
-    check_enough_rows,
-    check_enough_windows,
     check_fraction,
     check_numbers,
+    check_option,
     check_positive_int,
     check_units,
     check_verbose,
     check_weights,
 )
 from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.outputs import walk, walk_on, zero_state
+from sklstm._compiled.outputs import walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
-from sklstm._estimator.inputs import check_training_input
+from sklstm._estimator import sliding, tiled
+from sklstm._estimator.following import Following, check_training_labels, follow
+from sklstm._estimator.given import Given, read_rows, read_training_rows
+from sklstm._estimator.inputs import check_y
 from sklstm._estimator.predicting import StatefulPredictor
+from sklstm._estimator.seeding import seed_state
 from sklstm._network.architecture import StackedLSTM
-from sklstm._rows.input_shape import InputShape
-from sklstm._rows.lanes import EMPTY, FitPlan, lay_in_lanes
+from sklstm._rows.continuity import TimeAxis
+from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
-from sklstm._rows.training_rows import TrainingRows, Untrained
+from sklstm._rows.tiles import PlainRows
+from sklstm._rows.training_rows import TrainingRows, Untrained, digest_rows
 from sklstm._rows.windows import Windows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
-from sklstm._training.train import Examples, shuffled_table, train
+from sklstm._training.train import Examples, train
 
 
 class BaseStatefulLSTM(StatefulPredictor):
@@ -118,75 +121,121 @@ class BaseStatefulLSTM(StatefulPredictor):
             If a checkpoint cannot be written: training goes on without.
         """
         self._check_parameters()
-        X, y, shape = check_training_input(self, X, y, None, self._y_options)
+        given = read_training_rows(self, X, self.series_id)
+        y = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
-                checkpoint, checkpoint_every, X, y, sample_weight
+                checkpoint, checkpoint_every, given, y, sample_weight
             )
             checkpoint.check_within(int(self.epochs))
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
-        recipe, target = self._make_recipe(X, y, shape, seed)
-        windows = Windows.of(X, X[:0], recipe.sequence_length)
-        plan = self._plan(windows, shape)
-        encoded = self._encode(recipe, target, X, y, sample_weight)
-        examples = Examples(windows, *encoded)
-        check_weights(examples.weights, plan.trained // windows.stride)
+        recipe, target = self._make_recipe(given, y, seed)
+        targets, weights = self._encode(recipe, target, given, y, sample_weight)
+        unsorted, (given, order) = given, given.sorted()
+        axis = TimeAxis.learn(given.labels)
+        begins, first, last = check_training_labels(axis, given, self.on_gap, 3)
+        fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
+        curriculum, rows, zero = fit(
+            recipe, given, begins, targets[order], weights[order], seed
+        )
+        check_weights(weights[order], curriculum.trained)
         initial = self._initial_parameters(recipe, seed)
-        shuffles = self.shuffle and not self.stateful
         if self.verbose:
-            print(plan.describe(windows.sequence_length))
+            print(curriculum.text)
         learnt = train(
             recipe,
             initial,
-            examples,
-            plan.table(),
-            shuffled=partial(shuffled_table, plan, seed) if shuffles else None,
+            Examples(curriculum.windows, targets[order], weights[order]),
+            curriculum.layout,
+            shuffled=curriculum.shuffled,
             learning_rate=learning_rate_of(recipe.optimizer),
             checkpoint=checkpoint,
             seed=seed,
             epochs=int(self.epochs),
             callbacks=self._instantiate_callbacks(),
-            validation=examples.held_out(plan),
+            validation=curriculum.validation,
             verbose=int(self.verbose),
         )
-        zero = zero_state(recipe.network, shape.n_features)
-        rows = TrainingRows.of(X, plan)
-        _, state = walk(
-            recipe.network,
-            learnt.parameters,
-            windows,
-            rows.state_before(zero),
-            in_lanes=rows.in_lanes(windows),
-            answer_apart=False,
+        rows = replace(
+            rows,
+            digest=digest_rows(unsorted.X, unsorted.labels.codes),
+            series=given.labels.ids,
+            first=first,
+            last=last,
         )
-        before = self.history_ if self._goes_on() else {}
-        self._fitted = Fitted(
+        fitted = Fitted(
             recipe=recipe,
             target=target,
-            input_shape=shape,
+            input_shape=given.shape,
             initial=initial,
             parameters=learnt.parameters,
-            history=joined(before, learnt.history),
-            n_windows=len(plan.trained),
-            n_dropped=plan.n_dropped,
+            history=joined(self.history_ if self._goes_on() else {}, learnt.history),
+            n_windows=curriculum.n_windows,
+            n_dropped=curriculum.n_dropped,
             zero=zero,
-            seeded=state,
-            state=state,
+            seeded=zero,
+            state=zero,
             training_rows=rows,
+            axis=axis,
         )
+        state = seed_state(fitted, given, begins, last, curriculum.windows)
+        self._fitted = replace(fitted, seeded=state, state=state)
         if checkpoint is not None and not learnt.was_interrupted:
             checkpoint.remove()
         return self
 
-    def _open_checkpoint(self, folder, every, X, y, sample_weight) -> Checkpoint:
+    def _fit_sliding(self, recipe, given, begins, targets, weights, seed):
+        """What to train on, how the rows are read again, and the zero state."""
+        windows = sliding.training_windows(given, begins, recipe)
+        curriculum, plan = sliding.curriculum(
+            windows,
+            given,
+            targets,
+            weights,
+            validation_split=float(self.validation_split),
+            batch_size=int(self.batch_size),
+            stateful=bool(self.stateful),
+            drop_remainder=bool(self.drop_remainder),
+            shuffle=bool(self.shuffle),
+            seed=seed,
+        )
+        rows = TrainingRows(given.X.shape, b"", plan.n_dropped, plan.start_position)
+        if given.labels.ids is not None and recipe.batch_size is None:
+            zero = sliding.zero_of_panel(given, recipe.sequence_length)
+        else:
+            zero = zero_state(recipe.network, given.shape.n_features)
+            zero = zero.replace(series=given.labels.ids)
+        return curriculum, rows, zero
+
+    def _fit_tiled(self, recipe, given, begins, targets, weights, seed):
+        """The same for tiled windows."""
+        curriculum = tiled.curriculum(
+            given,
+            begins,
+            targets,
+            weights,
+            recipe,
+            validation_split=float(self.validation_split),
+            batch_size=int(self.batch_size),
+            shuffle=bool(self.shuffle),
+            seed=seed,
+        )
+        rows = TrainingRows(given.X.shape, b"", 0, 0)
+        return curriculum, rows, tiled.zero_state(recipe.network, given)
+
+    def _open_checkpoint(
+        self, folder, every, given: Given, y, sample_weight
+    ) -> Checkpoint:
         """The checkpoint in `folder` of this very training."""
         every = check_positive_int("checkpoint_every", every)
         parameters = self.get_params(deep=False)
         for name in ("epochs", "verbose"):  # more epochs go on where fewer ended
             del parameters[name]
         before = self._fitted.parameters.weights if self._goes_on() else ()
-        call = [type(self), parameters, before, X, y, sample_weight]
+        labels = given.labels
+        rows = [given.X, labels.codes, labels.ids, labels.time]
+        call = [type(self), parameters, before, *rows, y, sample_weight]
         return Checkpoint.of(folder, every, call)
 
     def _goes_on(self) -> bool:
@@ -201,22 +250,63 @@ class BaseStatefulLSTM(StatefulPredictor):
         """
         self._check_parameters()
         fitted = vars(self).get("_fitted")
-        like = None if fitted is None else fitted.input_shape
-        X, y, shape = check_training_input(self, X, y, like, self._y_options)
         if fitted is None:
-            fitted = self._start_empty(X, y, shape, **announced)
+            given = read_training_rows(self, X, self.series_id)
+        else:
+            given = read_rows(self, X, fitted.input_shape)
+        y = check_y(self, y, self._y_options, given, X)
+        if fitted is None:
+            fitted = self._start_empty(given, y, **announced)
         targets, weights = self._encode(
-            fitted.recipe, fitted.target, X, y, sample_weight
+            fitted.recipe, fitted.target, given, y, sample_weight
         )
-        rows = Untrained(X, targets, weights, fitted.state)
+        following = follow(fitted, given, self.on_gap, stacklevel=4)
+        if fitted.recipe.is_tiled:
+            fitted = self._train_tiles(fitted, given, following, targets, weights)
+            state = tiled.advance(fitted, given, following)[1]
+            self._fitted = fitted.in_state(state)
+            return self
+        if fitted.state.is_by_series or following.begins.any():
+            raise ValueError(
+                "With windows='sliding', partial_fit goes on with one series without a"
+                " break. Set windows='tiled' for many series, or for on_gap='reset'."
+            )
+        rows = Untrained(given.X, targets, weights, fitted.state)
         if fitted.waiting is not None:
             rows = fitted.waiting.then(rows)
         fitted, rows = self._train_whole_batches(fitted, rows)
         state = rows.before
         if len(rows.X):
             _, state = walk_on(fitted.recipe.network, fitted.parameters, rows.X, state)
+        state = state.replace(series=fitted.state.series, last_seen=following.last_seen)
         self._fitted = replace(fitted, state=state, waiting=rows.copy())
         return self
+
+    def _train_tiles(
+        self, fitted: Fitted, given: Given, following: Following, targets, weights
+    ) -> Fitted:
+        """One pass over rows that follow, a lane for each series."""
+        before = fitted.state.take_lanes(following.lanes)
+        tiles, series = tiled.training_lanes(
+            given, tiled.zero_starts(given, following, before, fitted), fitted
+        )
+        check_weights(weights, np.arange(len(weights)))
+        recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
+        learnt = train(
+            recipe,
+            fitted.parameters,
+            Examples(PlainRows(given.X), targets, weights),
+            tiles,
+            learning_rate=learning_rate,
+            layers=tiled.in_lanes(before.layers, series, tiles.table.shape[2]),
+            callbacks=self._instantiate_callbacks(),
+        )
+        return replace(
+            fitted.with_history(learnt.history),
+            recipe=recipe,
+            parameters=learnt.parameters,
+            n_windows=fitted.n_windows + int((tiles.table != EMPTY).any(axis=1).sum()),
+        )
 
     def _train_whole_batches(
         self, fitted: Fitted, rows: Untrained
@@ -282,6 +372,8 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _check_parameters(self) -> None:
         check_units(self.units)
+        check_option("windows", self.windows, ("sliding", "tiled"))
+        check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
         for name in ("sequence_length", "batch_size", "epochs"):
             check_positive_int(name, getattr(self, name))
         for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
@@ -295,57 +387,44 @@ class BaseStatefulLSTM(StatefulPredictor):
             return int(np.random.SeedSequence().generate_state(1)[0])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _make_recipe(self, X: np.ndarray, y, shape: InputShape, seed: int, **announced):
+    def _make_recipe(self, given: Given, y, seed: int, **announced):
         """The network that the parameters describe, and the target it is for."""
         choices = self._compile_arguments()
         target = self._learn_target(y, choices["loss"], **announced)
-        sequence_length = X.shape[1] if X.ndim == 3 else int(self.sequence_length)
-        batch_size = int(self.batch_size) if self.stateful else None
+        is_tiled = self.windows == "tiled"
+        sequence_length = given.shape.n_steps or int(self.sequence_length)
+        carries = bool(self.stateful)
+        has_state = carries or is_tiled
+        batch_size = int(self.batch_size) if has_state else None
         if self.model is not None:
             meta = {
                 **target.meta,
-                "n_features_in_": shape.n_features,
+                "n_features_in_": given.shape.n_features,
                 "sequence_length": sequence_length,
                 "batch_size": batch_size,
-                "stateful": bool(self.stateful),
+                "stateful": has_state,
+                "return_sequences": is_tiled,
             }
             function = self._model_function()
-            return user_recipe(function, meta, seed, choices, target), target
+            return user_recipe(function, meta, seed, choices, target, carries), target
         network = StackedLSTM(
             units=check_units(self.units),
             dropout=float(self.dropout),
             n_outputs=target.n_outputs,
             activation=target.activation,
             sequence_length=sequence_length,
-            n_features=shape.n_features,
+            n_features=given.shape.n_features,
             batch_size=batch_size,
+            return_sequences=is_tiled,
         )
-        return stacked_recipe(network, seed, choices, target), target
+        return stacked_recipe(network, seed, choices, target, carries), target
 
-    def _plan(self, windows: Windows, shape: InputShape) -> FitPlan:
-        """Which windows to train on and which to hold out, or a clear error."""
-        n, full = len(windows), windows.complete
-        n_train = n - int(n * self.validation_split)
-        if shape.n_dimensions == 2:
-            check_enough_rows(n_train, windows.sequence_length)
-        check_enough_windows(
-            int(full[:n_train].sum()),
-            self.batch_size if self.stateful and self.drop_remainder else 1,
-            windows.sequence_length,
-            ready_made=shape.n_dimensions == 3,
-        )
-        return FitPlan.of(
-            windows.ends[full],
-            n_held_out=int(full[n_train:].sum()),
-            batch_size=int(self.batch_size),
-            stateful=bool(self.stateful),
-            drop_remainder=bool(self.drop_remainder),
-        )
-
-    def _encode(self, recipe: Recipe, target, X, y, sample_weight):
+    def _encode(self, recipe: Recipe, target, given: Given, y, sample_weight):
         """Network targets of shape (n, n_outputs) and weights of shape (n,)."""
         check_numbers("sample_weight", sample_weight)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float32, copy=True)
+        weights = _check_sample_weight(
+            sample_weight, given.X, dtype=np.float32, copy=True
+        )
         if not np.isfinite(weights).all():  # one number for all is not checked there
             raise ValueError(
                 f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
@@ -366,16 +445,26 @@ class BaseStatefulLSTM(StatefulPredictor):
             kept = replace(kept, slots=())
         return kept
 
-    def _start_empty(self, X: np.ndarray, y, shape: InputShape, **announced) -> Fitted:
+    def _start_empty(self, given: Given, y, **announced) -> Fitted:
         """What is known before any row, for the first `partial_fit`."""
         seed = self._draw_seed()
-        recipe, target = self._make_recipe(X, y, shape, seed, **announced)
+        recipe, target = self._make_recipe(given, y, seed, **announced)
         initial = recipe.initial(seed)
-        zero = zero_state(recipe.network, shape.n_features)
+        ids = given.labels.ids
+        if recipe.is_tiled:
+            zero = tiled.zero_state(recipe.network, given)
+        else:
+            zero = zero_state(recipe.network, given.shape.n_features)
+            zero = zero.replace(series=ids)
+        if not recipe.is_tiled and ids is not None and len(ids) > 1:
+            raise ValueError(
+                f"X holds {len(ids)} series, but with windows='sliding' partial_fit"
+                " takes one. Set windows='tiled'."
+            )
         return Fitted(
             recipe=recipe,
             target=target,
-            input_shape=shape,
+            input_shape=given.shape,
             initial=initial,
             parameters=initial,
             history={},
@@ -384,6 +473,7 @@ class BaseStatefulLSTM(StatefulPredictor):
             zero=zero,
             seeded=zero,
             state=zero,
+            axis=TimeAxis.learn(given.labels),
         )
 
 

@@ -7,6 +7,7 @@ state as an argument and returns another.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils import check_array
@@ -14,15 +15,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm import persistence
 from sklstm._checks import check_positive_int
-from sklstm._compiled.outputs import walk, walk_on
+from sklstm._compiled.outputs import step_one
+from sklstm._estimator import sliding, tiled
 from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
 from sklstm._estimator.fitted_attributes import FromFit
-from sklstm._estimator.inputs import check_X
+from sklstm._estimator.following import follow
+from sklstm._estimator.given import read_rows
+from sklstm._estimator.inputs import check_X, is_plain
 from sklstm._estimator.parameters import RoutedParameters
+from sklstm._estimator.series_walk import SeriesWalk
 from sklstm._network.architecture import state_variables
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
+from sklstm._rows.series import as_ids, is_id, match_series
 from sklstm._rows.state import RecurrentState
-from sklstm._rows.windows import Windows
 from sklstm._tensorflow import keras
 from sklstm._training.fitted import Fitted
 
@@ -41,6 +46,7 @@ class StatefulPredictor(RoutedParameters):
     initial_weights_ = FromFit(lambda fitted: _copied(fitted.initial.weights))
     n_features_in_ = FromFit(lambda fitted: fitted.input_shape.n_features)
     feature_names_in_ = FromFit(lambda fitted: fitted.feature_names)
+    series_ = FromFit(lambda fitted: fitted.state.series)
 
     # --- predicting -----------------------------------------------------------------
 
@@ -49,24 +55,30 @@ class StatefulPredictor(RoutedParameters):
         check_is_fitted(self)
         return self._fitted
 
-    def _outputs(self, X, fitted: Fitted) -> np.ndarray:
+    def _outputs(self, X, fitted: Fitted, replay: bool | None) -> np.ndarray:
         """Network outputs for rows of X: from the state, or replayed as in fit."""
-        rows, _ = check_X(self, X, fitted.input_shape)
-        windows, state, in_lanes = _reading(fitted, rows)
-        network, parameters = fitted.recipe.network, fitted.parameters
-        return walk(network, parameters, windows, state, in_lanes=in_lanes)[0]
+        given = read_rows(self, X, fitted.input_shape)
+        following = follow(fitted, given, self.on_gap, replay, stacklevel=4)
+        if fitted.recipe.is_tiled:
+            return tiled.advance(fitted, given, following)[0]
+        return sliding.outputs_of(fitted, given, following)
 
-    def predict(self, X):
+    def predict(self, X, replay=None):
         """Predict for each row of X, continuing from the state, which stays as it is.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features), or list of windows
-            The rows after those seen, in any of the forms that `fit` takes. Exactly the
-            rows given to `fit` are recognised and replayed from zero state instead,
-            unless the state was just reset. A part of them is not: it is taken for new
-            rows, which follow.
+            The rows after those seen, in any of the forms that `fit` takes. The rows of
+            the fit are known again, and replayed from zero state instead, unless the
+            state was just reset. Labels tell which these are, where X has an index of
+            dates, periods or integers: those of the fit, from the first one on, and
+            more rows may follow them in the same call. Without labels, X must be
+            exactly what `fit` was given; a part of it is taken for new rows.
+        replay : bool, default=None
+            Whether X begins with the rows of the fit. None finds out, and warns where
+            rows without labels repeat, so that a continuation could look the same.
 
         Returns
         -------
@@ -81,13 +93,21 @@ class StatefulPredictor(RoutedParameters):
             If X has other features than in `fit`, windows where rows were fitted or
             the other way round, windows of another length (in a list: longer ones), no
             row at all, infinity, or NaN other than in whole first steps of a window.
+            If labels run backwards, come twice, or were seen already, and for series
+            told apart in another way than in `fit`.
         TypeError
-            If X holds dates or durations.
+            If X holds dates or durations, or labels or ids of another kind than in
+            `fit`.
+
+        Warns
+        -----
+        ContinuityWarning
+            If labels tell that rows are missing, unless `on_gap` says otherwise.
         """
         fitted = self._record()
-        return fitted.decode(self._outputs(X, fitted))
+        return fitted.decode(self._outputs(X, fitted, replay))
 
-    def forecast(self, n_steps, start=None, feedback=None):
+    def forecast(self, n_steps, start=None, feedback=None, series=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         The state stays as it is.
@@ -98,18 +118,22 @@ class StatefulPredictor(RoutedParameters):
             Number of predictions.
         start : array-like of shape (n_rows, n_features), default=None
             Rows fed first; the first value returned is the prediction for the last of
-            them. Without it, the prediction already made for the last row seen is fed
-            back first.
+            them, of each series. Without it, the prediction already made for the last
+            row seen is fed back first.
         feedback : callable, default=None
             ``feedback(prediction, k)`` returns the k-th row to feed, of shape
             (n_features,) or as a frame of one row, for example with known calendar
             features added. By default the prediction itself, which needs as many
-            outputs as features.
+            outputs as features. For many series both have a row for each series, of
+            shapes (n_series,) or (n_series, n_outputs), and (n_series, n_features).
+        series : object, default=None
+            Id of one series, or a list of ids, to forecast. By default, all in the
+            order of `series_`, or those in `start`, in order of appearance.
 
         Returns
         -------
         y : ndarray of shape (n_steps,) or (n_steps, n_outputs)
-            The predictions.
+            The predictions. For many series, the first axis is that of the series.
 
         Raises
         ------
@@ -122,9 +146,11 @@ class StatefulPredictor(RoutedParameters):
         TypeError
             If `n_steps` is not an integer, `feedback` not a function, or a row fed back
             holds dates or durations.
+        KeyError
+            If there is no series of that id.
         """
         fitted = self._record()
-        n_left = check_positive_int("n_steps", n_steps)
+        n_steps = check_positive_int("n_steps", n_steps)
         if fitted.input_shape.n_dimensions == 3:
             raise ValueError(
                 "forecast feeds back one row at a time, but this estimator was fitted"
@@ -134,36 +160,45 @@ class StatefulPredictor(RoutedParameters):
         problem = fitted.target.why_not_a_row(n_features)
         if feedback is None and problem:
             refuse_to_guess_rows(problem, n_features)
-        network, parameters = fitted.recipe.network, fitted.parameters
-        state, first = fitted.state, []
+        walker, is_one = self._forecaster(fitted, start, series)
+
+        def step(rows):
+            return fitted.decode(walker.step(self._check_fed_rows(rows, fitted)))
+
+        first = fitted.decode(walker.last_outputs())
+        n_fed = n_steps if start is None else n_steps - 1
+        fed = closed_loop(step, first, feedback, n_fed, n_features, is_one)
+        predictions = fed if start is None else [first, *fed]
+        by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
+        return by_series[0] if is_one else by_series
+
+    def _last_predictions(self) -> np.ndarray:
+        """The predictions already made for the last row seen of each series."""
+        fitted = self._record()
+        return fitted.decode(SeriesWalk(fitted, None).last_outputs())
+
+    def _forecaster(self, fitted: Fitted, start, series) -> tuple[SeriesWalk, bool]:
+        """A walk of the series to forecast, and whether that is one without a list."""
+        state = fitted.state
+        is_one = state.series is None or (
+            series is not None and is_id(state.series, series)
+        )
         if start is not None:
-            rows, _ = check_X(self, start, fitted.input_shape)
-            outputs, state = walk_on(network, parameters, rows, state)
-            first, n_left = [fitted.decode(outputs[-1:])[0]], n_left - 1
+            given = read_rows(self, start, fitted.input_shape)
+            following = follow(fitted, given, self.on_gap, stacklevel=5)
+            advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
+            state = advance(fitted, given, following)[1]
+            ids = given.labels.ids if series is None else None
+        else:
+            ids = None
+        if series is not None:
+            ids = as_ids(state.series, series)
+        return SeriesWalk(replace(fitted, state=state), ids), is_one
 
-        def step(row):
-            nonlocal state
-            row = self._check_fed_row(row, fitted)
-            outputs, state = walk_on(network, parameters, row, state)
-            return fitted.decode(outputs)[0]
-
-        last = first[0] if first else self._last_prediction(fitted)
-        return np.array(first + closed_loop(step, last, feedback, n_left, n_features))
-
-    def _last_prediction(self, fitted: Fitted):
-        """The prediction already made for the last row seen."""
-        last_output = fitted.state.last_output
-        if last_output is None:
-            raise ValueError(
-                "No row was seen since the last reset, so there is no prediction to"
-                " feed back. Pass start=, or observe rows first."
-            )
-        return fitted.decode(last_output[np.newaxis])[0]
-
-    def _check_fed_row(self, row, fitted: Fitted) -> np.ndarray:
-        if isinstance(row, np.ndarray):
-            return check_array(row, dtype=np.float32, input_name="the row fed back")
-        return check_X(self, row, fitted.input_shape)[0]
+    def _check_fed_rows(self, rows, fitted: Fitted) -> np.ndarray:
+        if isinstance(rows, np.ndarray):
+            return check_array(rows, dtype=np.float32, input_name="the row fed back")
+        return check_X(self, rows, replace(fitted.input_shape, series_id=None))[0]
 
     # --- lanes ----------------------------------------------------------------------
 
@@ -178,10 +213,12 @@ class StatefulPredictor(RoutedParameters):
 
         Returns
         -------
-        table : ndarray of int of shape (n_batches, batch_size)
+        table : ndarray of int of shape (n_batches, batch_size) or \
+                (n_batches, batch_size, sequence_length)
             Entry (k, i) is the row of X at which the window of lane i in batch k ends,
             -1 where the lane has none. Rows dropped in `fit`, and rows with too few
-            rows before them to fill a window, are in no lane.
+            rows before them to fill a window, are in no lane. With tiled windows, entry
+            (k, i) has every row of the tile: as `fit` reads X with ``shuffle=False``.
 
         Raises
         ------
@@ -203,22 +240,30 @@ class StatefulPredictor(RoutedParameters):
         array([[ 0,  1, -1]])
         """
         fitted = self._record()
-        X, _ = check_X(self, X, fitted.input_shape)
+        given = read_rows(self, X, fitted.input_shape)
+        following = follow(fitted, given, self.on_gap, None, stacklevel=3)
+        if fitted.recipe.is_tiled:
+            return tiled.lane_table(given, following.begins, fitted)
         n_lanes = fitted.recipe.batch_size
         if n_lanes is None:
             raise ValueError(
                 "lane_table needs lanes, but this estimator was fitted with"
                 " stateful=False: each window starts from zero state, in no lane."
             )
-        windows, state, in_lanes = _reading(fitted, X)
+        windows, state, in_lanes = sliding.reading(fitted, given, following)
         table = lay_in_lanes(windows.ends[in_lanes], state.position, n_lanes)
         rows = table // windows.stride - windows.ends[0] // windows.stride
         return np.where(table == EMPTY, -1, rows).astype(int)
 
     # --- state ----------------------------------------------------------------------
 
-    def reset_states(self):
+    def reset_states(self, series=None):
         """Forget every row seen: zero state, empty context, position 0.
+
+        Parameters
+        ----------
+        series : object, default=None
+            Id of one series, or a list of ids; by default all are reset.
 
         Returns
         -------
@@ -229,9 +274,45 @@ class StatefulPredictor(RoutedParameters):
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
         """
         fitted = self._record()
-        self._fitted = fitted.in_state(fitted.zero)
+        state = fitted.state
+        if series is not None:
+            ids = as_ids(state.series, series)
+            state = state.reset_lanes(match_series(state.series, ids))
+        elif state.is_by_series:
+            state = state.reset()
+        else:
+            state = fitted.zero
+        self._fitted = fitted.in_state(state)
+        return self
+
+    def forget(self, series):
+        """Remove series and their states; if they come again, they start cold.
+
+        Parameters
+        ----------
+        series : object
+            Id of one series, or a list of ids.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
+        """
+        fitted = self._record()
+        ids = as_ids(fitted.state.series, series)
+        lanes = match_series(fitted.state.series, ids)
+        self._fitted = fitted.in_state(fitted.state.without_lanes(lanes))
         return self
 
     def reseed_states(self):
@@ -279,9 +360,13 @@ class StatefulPredictor(RoutedParameters):
     def _advance(self, X) -> tuple[np.ndarray, Fitted]:
         """Move the state over rows; their outputs, and the record before them."""
         fitted = self._record()
-        rows, _ = check_X(self, X, fitted.input_shape)
-        network, parameters = fitted.recipe.network, fitted.parameters
-        outputs, state = walk_on(network, parameters, rows, fitted.state)
+        one = _one_row(fitted, X)
+        if one is None:
+            given = read_rows(self, X, fitted.input_shape)
+            following = follow(fitted, given, self.on_gap, stacklevel=4)
+            advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
+            one = advance(fitted, given, following)
+        outputs, state = one
         self._fitted = fitted.in_state(state)
         return outputs, fitted
 
@@ -308,8 +393,13 @@ class StatefulPredictor(RoutedParameters):
         outputs, fitted = self._advance(X)
         return fitted.decode(outputs)
 
-    def get_states(self) -> RecurrentState:
+    def get_states(self, series=None) -> RecurrentState:
         """The state as a value, which later calls do not change.
+
+        Parameters
+        ----------
+        series : object, default=None
+            Id of one series, or a list of ids; by default all.
 
         Returns
         -------
@@ -320,8 +410,15 @@ class StatefulPredictor(RoutedParameters):
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
         """
-        return self._record().state
+        state = self._record().state
+        if series is None:
+            return state
+        ids = as_ids(state.series, series)
+        lanes = match_series(state.series, ids)
+        return state.take_lanes(lanes).replace(series=ids)
 
     def set_states(self, state: RecurrentState):
         """Continue from a state taken with `get_states`.
@@ -329,7 +426,8 @@ class StatefulPredictor(RoutedParameters):
         Parameters
         ----------
         state : RecurrentState
-            From this estimator or one of the same units and batch size.
+            From this estimator or one of the same units and batch size. A state of some
+            series changes these, and leaves the others as they are.
 
         Returns
         -------
@@ -354,6 +452,9 @@ class StatefulPredictor(RoutedParameters):
             fitted.zero.check_fits(
                 state, fitted.sequence_length, fitted.recipe.n_outputs
             )
+            if state.series is not None and state.is_by_series:
+                lanes = match_series(fitted.state.series, state.series)
+                state = fitted.state.put_lanes(lanes, state.series, state)
             self._fitted = fitted.in_state(state)
         return self
 
@@ -533,20 +634,18 @@ class StatefulPredictor(RoutedParameters):
         return "_fitted" in vars(self)
 
 
-def _reading(
-    fitted: Fitted, X: np.ndarray
-) -> tuple[Windows, RecurrentState, np.ndarray]:
-    """Windows over X, the state before them, and which of them advance the lanes.
+def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
+    """Output and state for one row of one series, in a third of the usual time.
 
-    The rows of the fit are read as it did: from zero state, dropped ones apart.
+    None where the row has to be looked at more closely.
     """
-    rows, state = fitted.training_rows, fitted.state
-    is_cold = not state.position and not len(state.context)
-    if rows is None or is_cold or not rows.are(X):
-        windows = Windows.of(X, state.context, fitted.sequence_length)
-        return windows, state, windows.complete
-    windows = Windows.of(X, X[:0], fitted.sequence_length)
-    return windows, rows.state_before(fitted.zero), rows.in_lanes(windows)
+    state = fitted.state
+    if state.series is not None or not is_plain(X, fitted.input_shape) or len(X) > 1:
+        return None
+    if fitted.recipe.is_tiled and not fitted.recipe.carries_state:
+        return None
+    row = X.astype(np.float32, copy=False)
+    return step_one(fitted.recipe.network, fitted.parameters, row, state)
 
 
 def _copied(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:

@@ -41,6 +41,8 @@ class StackedLSTM:
         Shape of a window.
     batch_size : int or None
         Number of lanes of a stateful network; None for a stateless one.
+    return_sequences : bool
+        Whether there is an output at each step of a window, and not at its last alone.
     """
 
     units: tuple[int, ...]
@@ -50,6 +52,7 @@ class StackedLSTM:
     sequence_length: int
     n_features: int
     batch_size: int | None
+    return_sequences: bool = False
 
     @property
     def key(self) -> tuple:
@@ -61,6 +64,10 @@ class StackedLSTM:
         if self.batch_size is None:
             return self
         return replace(self, batch_size=batch_size)
+
+    def for_steps(self, n_lanes: int) -> StackedLSTM:
+        """The same network for steps; its layers take them in any number of lanes."""
+        return replace(self, batch_size=1, sequence_length=1)
 
     def zero_states(self) -> tuple[tuple[np.ndarray, ...], ...]:
         """Zero h and c of each layer, of shape (B, units); empty if it is stateless."""
@@ -82,7 +89,7 @@ class StackedLSTM:
             stack.append(
                 layers.LSTM(
                     units,
-                    return_sequences=k + 1 < len(self.units),
+                    return_sequences=self.return_sequences or k + 1 < len(self.units),
                     stateful=self.batch_size is not None,
                     kernel_initializer=initializers.GlorotUniform(seed=0),
                     recurrent_initializer=initializers.Orthogonal(seed=0),
@@ -162,12 +169,26 @@ class UserNetwork:
         """T, the number of steps in a window; the model may leave it open."""
         return dict(self.meta)["sequence_length"]
 
+    @property
+    def return_sequences(self) -> bool:
+        """Whether there is an output at each step of a window."""
+        return dict(self.meta)["return_sequences"]
+
     def at_batch_size(self, batch_size: int) -> UserNetwork:
         """The same network with another number of lanes; itself if it is stateless."""
         if self.batch_size is None:
             return self
-        meta = {**dict(self.meta), "batch_size": batch_size}
-        return replace(self, meta=tuple(meta.items()), key=(*self.key, batch_size))
+        return self._told(batch_size=batch_size)
+
+    def for_steps(self, n_lanes: int) -> UserNetwork:
+        """The same network for so many lanes that take one step at a time."""
+        return self._told(batch_size=n_lanes, sequence_length=1)
+
+    def _told(self, **changes) -> UserNetwork:
+        """The network that the function builds when it is told something else."""
+        meta = {**dict(self.meta), **changes}
+        key = (*self.key, *sorted(changes.items()))
+        return replace(self, meta=tuple(meta.items()), key=key)
 
     def build(self, seed: int = 0) -> keras.Model:
         """Call the function and return its model, once `check_model` accepts it.
@@ -202,7 +223,16 @@ def check_model(model: keras.Model, meta: dict[str, Any]) -> None:
             " Start the model with keras.Input(batch_shape=(meta['batch_size'],"
             " meta['sequence_length'], meta['n_features_in_']))."
         )
-    if len(model.outputs[0].shape) != 2:
+    if meta["return_sequences"]:
+        if len(model.outputs[0].shape) != 3:
+            raise ValueError(
+                "windows='tiled' has a target at each step, so the model function must"
+                " return a model with outputs of shape (batch_size, sequence_length,"
+                f" n_outputs); got {tuple(model.outputs[0].shape)}. Pass"
+                " return_sequences=meta['return_sequences'] to its last recurrent"
+                " layer."
+            )
+    elif len(model.outputs[0].shape) != 2:
         raise ValueError(
             "The model function must return a model with outputs of shape (batch_size,"
             f" n_outputs), a row for each window; got {tuple(model.outputs[0].shape)}."

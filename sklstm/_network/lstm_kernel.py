@@ -89,22 +89,59 @@ def with_ones(*arrays):
     return tf.concat([*arrays, tf.ones((n, 1))], 1)
 
 
-def lstm(x, h, c, block, live=None):
+def lstm(x, h, c, block, live=None, carry=None):
     """One LSTM layer over all steps, with its own gradient.
 
     Takes x of shape (T, B, F), the states h and c of shape (B, U) and a block. Returns
     the outputs of shape (T, B, U) and the h and c after the last step.
 
     `live`, of shape (T, B, 1) or None, is False at steps that leave h and c unchanged.
+    `carry`, of shape (T, B, 1) or None, is 0 at steps that start from zero state, and 1
+    at those that continue from the step before. Only one of the two may be given.
     """
     walk = _one_step if x.shape[0] == 1 else _many_steps
-    return tf.custom_gradient(lambda *arguments: walk(live, *arguments))(x, h, c, block)
+    return tf.custom_gradient(lambda *arguments: walk(live, carry, *arguments))(
+        x, h, c, block
+    )
 
 
-def _one_step(live, x, h, c, block):
+def lstm_forward(x, h, c, block, n_steps, live=None, carry=None):
+    """`lstm` over the first `n_steps` steps, without a gradient.
+
+    `n_steps` is a tensor: the steps after it are not computed, and their outputs are
+    zero. Here `live` and `carry` may both be given.
+    """
+    _, n_lanes, n_features = x.shape
+    units = h.shape[1]
+    halves = cell.halves(units)
+    W, R, b = tf.split(block, [n_features, units, 1])
+    # scaled once for all steps, so that a step is a product, a sum and a tanh
+    W, R, b = W * halves, R * halves, b * halves
+    z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)
+    z = tf.reshape(z, (-1, n_lanes, cell.N_GATES * units))  # (T, B, 4U)
+
+    def step(t, h, c, hs):
+        h_0, c_0 = h, c
+        if carry is not None:
+            h_0, c_0 = h * carry[t], c * carry[t]
+        i, f, g, o = _gates(tf.tanh(z[t] + h_0 @ R), halves)
+        c_t = f * c_0 + i * g
+        h_t = o * tf.tanh(c_t)
+        if live is not None:
+            h_t, c_t = tf.where(live[t], h_t, h), tf.where(live[t], c_t, c)
+        return t + 1, h_t, c_t, hs.write(t, h_t)
+
+    hs = _array(tf.zeros((x.shape[0], n_lanes, units)))
+    _, h, c, hs = tf.while_loop(lambda t, *_: t < n_steps, step, (0, h, c, hs))
+    return hs.stack(), h, c
+
+
+def _one_step(live, carry, x, h, c, block):
     """One step without a loop, which halves the time of a pass with T = 1."""
     n_features, units = x.shape[2], h.shape[1]
     halves = cell.halves(units)
+    if carry is not None:
+        h, c = h * carry[0], c * carry[0]
     inputs = with_ones(tf.squeeze(x, 0), h)  # (B, F + U + 1)
     a = tf.tanh((inputs @ block) * halves)  # (B, 4U)
     i, f, g, o = _gates(a, halves)
@@ -119,17 +156,21 @@ def _one_step(live, x, h, c, block):
         d_z = _where(live, d_gates * halves**2 * (1.0 - a * a), 0.0)  # (B, 4U)
         d_inputs = tf.matmul(d_z, block, transpose_b=True)
         d_x, d_h_before, _ = tf.split(d_inputs, [n_features, units, 1], 1)
+        d_h_before = d_h_before if live is None else _where(live, d_h_before, d_h)
+        d_c_before = _where(live, d_c_t * f, d_c)
+        if carry is not None:
+            d_h_before, d_c_before = d_h_before * carry[0], d_c_before * carry[0]
         return (
             tf.expand_dims(d_x, 0),
-            d_h_before if live is None else _where(live, d_h_before, d_h),
-            _where(live, d_c_t * f, d_c),
+            d_h_before,
+            d_c_before,
             tf.matmul(inputs, d_z, transpose_a=True),
         )
 
     return (tf.expand_dims(h_t, 0), h_t, _where(live, c_t, c)), gradient
 
 
-def _many_steps(live, x, h, c, block):
+def _many_steps(live, carry, x, h, c, block):
     """Several steps: a forward loop, and a gradient that loops backwards."""
     n_steps, n_lanes, n_features = x.shape
     n_lanes = tf.shape(x)[1] if n_lanes is None else n_lanes
@@ -138,6 +179,10 @@ def _many_steps(live, x, h, c, block):
     W, R, b = tf.split(block, [n_features, units, 1])
     z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)  # (T*B, 4U)
     z = tf.reshape(z, (n_steps, n_lanes, cell.N_GATES * units))
+    if carry is not None:
+        h, c = h * carry[0], c * carry[0]
+        # what each step hands on: the next step's `carry`, and all after the last one
+        hand_on = tf.pad(carry[1:], [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
     h_0 = h
 
     def step(t, h, c, cs, zs, *hs):
@@ -147,8 +192,10 @@ def _many_steps(live, x, h, c, block):
         h_t = o * tf.tanh(c_t)
         if live is not None:
             h_t, c_t = tf.where(live[t], h_t, h), tf.where(live[t], c_t, c)
-        written = [array.write(t, h_t) for array in hs]
-        return t + 1, h_t, c_t, cs.write(t + 1, c_t), zs.write(t, a), *written
+        cs, *written = cs.write(t + 1, c_t), *(array.write(t, h_t) for array in hs)
+        if carry is not None:
+            h_t, c_t = h_t * hand_on[t], c_t * hand_on[t]
+        return t + 1, h_t, c_t, cs, zs.write(t, a), *written
 
     cs = _array(tf.pad(c[tf.newaxis], [[0, n_steps], [0, 0], [0, 0]]))
     hs = () if live is None else (tf.TensorArray(tf.float32, n_steps),)
@@ -168,13 +215,16 @@ def _many_steps(live, x, h, c, block):
         x_flat = tf.reshape(x, (-1, n_features))  # (T*B, F)
         i, f, g, o = _gates(a, halves)
         tanh_c = tf.tanh(cs[1:])
+        c_before = cs[:-1] if carry is None else cs[:-1] * carry
         # d_z is d_c times the first three gates' factors and d_h times the fourth's
-        to_z = tf.concat([g, cs[:-1], i, tanh_c], 2) * halves**2 * (1.0 - a * a)
+        to_z = tf.concat([g, c_before, i, tanh_c], 2) * halves**2 * (1.0 - a * a)
         # d_c of a step is d_h times `to_c`, plus the next step's d_c times its `keep`
         to_c, keep = o * (1.0 - tanh_c * tanh_c), f
         if live is not None:
             to_z, to_c = tf.where(live, to_z, 0.0), tf.where(live, to_c, 0.0)
             keep = tf.where(live, keep, 1.0)
+        if carry is not None:
+            keep = keep * carry
         keep = tf.pad(keep, [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
 
         R_transposed = tf.transpose(R)  # here, or the loop would do it at every step
@@ -186,6 +236,8 @@ def _many_steps(live, x, h, c, block):
             d_h_before = d_z @ R_transposed
             if live is not None:
                 d_h_before = tf.where(live[t], d_h_before, d_h)
+            if carry is not None:
+                d_h_before *= carry[t]
             return t - 1, d_h_before, d_c, d_zs.write(t, d_z)
 
         _, d_h, d_c, d_zs = tf.while_loop(
@@ -196,6 +248,8 @@ def _many_steps(live, x, h, c, block):
         d_z = tf.reshape(d_zs.stack(), (-1, cell.N_GATES * units))  # (T*B, 4U)
         d_x = tf.matmul(d_z, W, transpose_b=True)
         h_before = tf.concat([h_0[tf.newaxis], outputs[:-1]], 0)
+        if carry is not None:
+            h_before *= carry
         inputs = with_ones(x_flat, tf.reshape(h_before, (-1, units)))
         return (
             tf.reshape(d_x, (n_steps, n_lanes, n_features)),

@@ -23,7 +23,7 @@ Layers = Sequence[Sequence[np.ndarray]]
 WORTH_COMPILING = 0.1  # seconds that a pass may take in NumPy
 
 
-def is_short(network: StackedLSTM, n_batches: int, n_lanes: int) -> bool:
+def is_short(network: StackedLSTM, n_steps: int, n_lanes: int) -> bool:
     """Whether a pass is to run in NumPy, since it takes less than `WORTH_COMPILING`.
 
     Only the sizes decide, and not whether a compiled program is at hand: the same call
@@ -31,7 +31,7 @@ def is_short(network: StackedLSTM, n_batches: int, n_lanes: int) -> bool:
     """
     width = cell.N_GATES * n_lanes * sum(network.units)
     step = len(network.units) * 12e-6 + width * 8e-9  # seconds, as measured
-    return n_batches * network.sequence_length * step < WORTH_COMPILING
+    return n_steps * step < WORTH_COMPILING
 
 
 class NumpyPass:
@@ -92,6 +92,33 @@ class NumpyPass:
         """Outputs of windows of `lengths` rows, each from zero state."""
         return self._walk(windows, table, lengths, None)
 
+    def forward_steps(
+        self,
+        x: np.ndarray,
+        live: np.ndarray | None,
+        begins: np.ndarray | None,
+        states: Layers,
+        room: tuple[int, int] | None = None,
+    ) -> tuple[np.ndarray, tuple]:
+        """Outputs for series side by side, as those of a compiled `Program`."""
+        n_steps, n_lanes = x.shape[:2]
+        hs, after = x, []
+        for (W, R, b), (h, c) in zip(self.layers, states, strict=True):
+            z = hs @ W + b  # (n_steps, n_lanes, 4U)
+            hs = np.empty((n_steps, n_lanes, len(R)), np.float32)
+            for t in range(n_steps):
+                if begins is not None and begins[t].any():
+                    h = np.where(begins[t, :, np.newaxis], np.float32(0), h)
+                    c = np.where(begins[t, :, np.newaxis], np.float32(0), c)
+                h_t, c_t = _one_step(z[t], h, c, R)
+                if live is not None:
+                    is_live = live[t, :, np.newaxis]
+                    h_t, c_t = np.where(is_live, h_t, h), np.where(is_live, c_t, c)
+                hs[t], h, c = h_t, h_t, c_t
+            after.append((h, c))
+        outputs = hs.reshape(n_steps * n_lanes, -1) @ self.head + self.head_bias
+        return self.activation(outputs).reshape(n_steps, n_lanes, -1), tuple(after)
+
     def _walk(self, windows, table, lengths, states) -> np.ndarray:
         """Outputs of shape (K, B, n_outputs); advances `states` in place, if any."""
         W, _, b = self.layers[0]
@@ -130,13 +157,9 @@ class NumpyPass:
 
 def _run_layer(z, h, c, R, live):
     """The h after each step, as a list, and the last c, each of shape (L, U)."""
-    i, f, g, o = cell.gate_slices(len(R))
     hs = []
     for t in range(z.shape[1]):
-        a = np.tanh(z[:, t] + h @ R)  # (L, 4U)
-        s = 0.5 * a + 0.5  # the sigmoids; the columns of g are not used
-        c_t = s[:, f] * c + s[:, i] * a[:, g]
-        h_t = s[:, o] * np.tanh(c_t)
+        h_t, c_t = _one_step(z[:, t], h, c, R)
         if live is None:
             h, c = h_t, c_t
         else:
@@ -144,6 +167,15 @@ def _run_layer(z, h, c, R, live):
             c = np.where(live[:, t, np.newaxis], c_t, c)
         hs.append(h)
     return hs, c
+
+
+def _one_step(z, h, c, R):
+    """The next h and c, of shape (L, U), from gate inputs z of shape (L, 4U)."""
+    i, f, g, o = cell.gate_slices(len(R))
+    a = np.tanh(z + h @ R)  # (L, 4U)
+    s = 0.5 * a + 0.5  # the sigmoids; the columns of g are not used
+    c = s[:, f] * c + s[:, i] * a[:, g]
+    return s[:, o] * np.tanh(c), c
 
 
 def _halved(units: int, kernel, recurrent_kernel, bias):

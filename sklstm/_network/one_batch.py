@@ -22,6 +22,7 @@ import numpy as np
 from sklstm._network.architecture import StackedLSTM, UserNetwork, state_variables
 from sklstm._network.lstm_kernel import (
     lstm,
+    lstm_forward,
     lstm_weights,
     speed_up,
     stack_weights,
@@ -89,6 +90,49 @@ class KerasGraph:
         else:  # `call`, as `model(x)` warns where the last layer passes no mask on
             outputs = self.model.call(x, training=training, mask=mask)
         return outputs, [tf.convert_to_tensor(v) for v in self._states]
+
+    def over_tile(self, weights, x, carry, states: Sequence) -> tuple:
+        """Outputs of shape (T * B, n_outputs) and the states after a tile, in training.
+
+        `x` has shape (T, B, F). `carry`, of shape (T, B, 1), is 0 at steps that start
+        from zero state: the layers can do so at the first step of a tile alone.
+        """
+        before = [v * tf.reshape(carry[0], (-1,) + (1,) * (v.ndim - 1)) for v in states]
+        x = tf.transpose(x, (1, 0, 2))  # (B, T, F)
+        outputs, after = self(weights, x, None, before, training=True)
+        outputs = tf.transpose(outputs, (1, 0, 2))  # (T, B, n_outputs)
+        return tf.reshape(outputs, (-1, outputs.shape[-1])), after
+
+    def over_steps(self, weights, x, n_steps, live, carry, states: Sequence) -> tuple:
+        """Outputs of shape (T, B, n_outputs) and the states after `n_steps` steps.
+
+        The model takes one step at a time; `x`, `live` and `carry` are as in
+        `lstm_forward`.
+        """
+        n_outputs = self.model.outputs[0].shape[-1]
+        shape = (x.shape[1], n_outputs)
+        made = tf.TensorArray(tf.float32, x.shape[0], element_shape=shape)
+
+        def by_lane(factor, value):
+            return tf.reshape(factor, (-1,) + (1,) * (value.ndim - 1))
+
+        def step(t, made, *before):
+            start: Sequence = before
+            if carry is not None:
+                start = [v * tf.cast(by_lane(carry[t], v), v.dtype) for v in before]
+            outputs, after = self(None, x[t][:, tf.newaxis], None, start, False)
+            if live is not None:
+                after = [
+                    tf.where(by_lane(live[t], old), new, old)
+                    for new, old in zip(after, before, strict=True)
+                ]
+            outputs = tf.cast(outputs[:, 0], tf.float32)
+            return t + 1, made.write(t, outputs), *after
+
+        _, made, *after = tf.while_loop(
+            lambda t, *_: t < n_steps, step, (0, made, *states)
+        )
+        return made.stack(), after
 
 
 class StackedGraph:
@@ -190,6 +234,41 @@ class StackedGraph:
                 hs = self._dropouts[k](hs, training=training)
         outputs = self._activation(with_ones(hs) @ head)
         return outputs, after if self._is_stateful else []
+
+    def over_tile(self, weights, x, carry, states: Sequence) -> tuple:
+        """Outputs of shape (T * B, n_outputs) and the states after a tile, in training.
+
+        `x` has shape (T, B, F). `carry`, of shape (T, B, 1), is 0 at steps that start
+        from zero state.
+        """
+        *blocks, head = weights
+        hs, after = x, []
+        for k, block in enumerate(blocks):
+            h, c = states[2 * k : 2 * k + 2]
+            hs, h, c = lstm(hs, h, c, block, carry=carry)
+            after += [h, c]
+            if self._dropouts:
+                hs = self._dropouts[k](hs, training=True)
+        return self._head(hs, head), after
+
+    def over_steps(self, weights, x, n_steps, live, carry, states: Sequence) -> tuple:
+        """Outputs of shape (T, B, n_outputs) and the states after `n_steps` steps.
+
+        `x`, `live` and `carry` are as in `lstm_forward`.
+        """
+        *blocks, head = weights
+        hs, after = x, []
+        for k, block in enumerate(blocks):
+            h, c = states[2 * k : 2 * k + 2]
+            hs, h, c = lstm_forward(hs, h, c, block, n_steps, live, carry)
+            after += [h, c]
+        outputs = self._head(hs, head)
+        return tf.reshape(outputs, (*hs.shape[:2], outputs.shape[-1])), after
+
+    def _head(self, hs, head):
+        """Outputs of shape (T * B, n_outputs), from hs of shape (T, B, U)."""
+        flat_hs = tf.reshape(hs, (-1, hs.shape[-1]))
+        return self._activation(with_ones(flat_hs) @ head)
 
     def n_groups(self, n_lanes: int, n_steps: int) -> int:
         """The number of lane groups that a batch trains in, from its amount of work.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,14 @@ class InputShape:
         Names of the columns, where X was a frame.
     n_steps : int or None
         Steps of ready-made windows; None for rows.
+    series_id : str, int, list of these or None
+        The columns that tell series apart, which are no features.
     """
 
     n_features: int
     feature_names: tuple[str, ...] | None = None
     n_steps: int | None = None
+    series_id: Any = None
 
     @property
     def n_dimensions(self) -> int:

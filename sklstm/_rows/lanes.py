@@ -161,3 +161,18 @@ def capacity(n: int) -> int:
 def table_capacity(room: int, batch_size: int) -> int:
     """Batches that the windows of `room` rows fit in, whatever lane they start at."""
     return room // batch_size + 2
+
+
+def lane_capacity(n: int) -> int:
+    """Lanes to compile for where `n` are needed, so that similar numbers share.
+
+    Powers of two up to 1024, then multiples of 1024.
+
+    Examples
+    --------
+    >>> [lane_capacity(n) for n in (1, 5, 1024, 10000)]
+    [1, 8, 1024, 10240]
+    """
+    if n <= 1024:
+        return 1 << (n - 1).bit_length()
+    return -(-n // 1024) * 1024

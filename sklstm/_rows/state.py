@@ -1,12 +1,15 @@
-"""What a stateful network remembers between two calls: plain NumPy."""
+"""What a network remembers between two calls, for one series or for many."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+NEVER = np.iinfo(np.int64).min  # the time label of no row
 LARGEST = np.finfo(np.float32).max  # of the numbers that rows and states hold
 
 
@@ -16,19 +19,31 @@ class RecurrentState:
 
     A value: its arrays are read-only, and whoever advances it makes a new one.
 
+    With sliding windows of one series there are `batch_size` lanes, which take its
+    windows in turns. With tiled windows, and for a panel, there is one lane for each
+    series, and `position`, `last_output` and `last_seen` have an entry for each.
+
     Parameters
     ----------
-    layers : tuple of tuple of ndarray of shape (batch_size, units)
+    layers : tuple of tuple of ndarray of shape (n_lanes, units)
         For each recurrent layer its state arrays: ``(h, c)`` for an LSTM, ``(h,)``
-        for a GRU. Empty for a stateless network.
-    context : ndarray of shape (n_context, n_features)
-        The last rows seen, at most ``sequence_length - 1`` of them, which the next
-        windows reach back into.
-    position : int
-        Windows the lanes have taken since the last reset: the next one goes to lane
-        ``position % batch_size``.
-    last_output : ndarray of shape (n_outputs,) or None
-        Network output for the last row seen; None right after a reset.
+        for a GRU. Empty for a stateless network with sliding windows.
+    context : ndarray of shape (n_context, n_features) or \
+            (n_series, sequence_length - 1, n_features)
+        The last rows seen, which the next windows reach back into: at most
+        ``sequence_length - 1`` of one series; of many, the newest at the end, and zeros
+        where a series has had fewer rows. Tiled windows need none.
+    position : int or ndarray of int of shape (n_series,)
+        Windows that the lanes have taken since the last reset: the next one goes to
+        lane ``position % batch_size``. By series: the rows that each has had.
+    last_output : ndarray of shape (n_outputs,) or (n_series, n_outputs), or None
+        Network output for the last row seen; None right after a reset, NaN for a series
+        that was reset.
+    series : Index of shape (n_series,) or None
+        Ids of the series; None for one series without a name.
+    last_seen : ndarray of int64 of shape (n_series,) or None
+        The time label of each series' last row, as a count of the steps of its index;
+        the smallest int64 where none is known. None where rows have no time label.
 
     Examples
     --------
@@ -40,8 +55,10 @@ class RecurrentState:
 
     layers: tuple[tuple[np.ndarray, ...], ...]
     context: np.ndarray
-    position: int = 0
+    position: Any = 0  # an int, or an array by series
     last_output: np.ndarray | None = None
+    series: Any = None  # an Index, or None
+    last_seen: np.ndarray | None = None
 
     def __post_init__(self):
         layers = tuple(tuple(map(_frozen, arrays)) for arrays in self.layers)
@@ -50,13 +67,27 @@ class RecurrentState:
         if self.last_output is not None:
             last_output = _frozen(_single(self.last_output))
             object.__setattr__(self, "last_output", last_output)
-        if isinstance(self.position, np.integer):  # a narrow one would overflow
+        if self.last_seen is not None:
+            object.__setattr__(self, "last_seen", _frozen(self.last_seen))
+        if isinstance(self.position, np.ndarray):
+            object.__setattr__(self, "position", _frozen(self.position))
+        elif isinstance(self.position, np.integer):  # a narrow one would overflow
             object.__setattr__(self, "position", int(self.position))
 
     def __reduce__(self):
         # through the constructor: unpickled and copied arrays would be writeable
         fields = (self.layers, self.context, self.position, self.last_output)
-        return RecurrentState, fields
+        return RecurrentState, (*fields, self.series, self.last_seen)
+
+    @property
+    def is_by_series(self) -> bool:
+        """Whether there is a lane, and a position, for each series."""
+        return isinstance(self.position, np.ndarray)
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether no row was seen since the last reset."""
+        return not np.any(self.position) and not self.context.any()
 
     @property
     def h(self) -> tuple[np.ndarray, ...]:
@@ -75,6 +106,8 @@ class RecurrentState:
 
     def reset(self) -> RecurrentState:
         """The state before any row: zeros, no context, position 0."""
+        if self.is_by_series:
+            return self.reset_lanes(np.arange(len(self.position)))
         zeros = tuple(tuple(np.zeros_like(a) for a in arrays) for arrays in self.layers)
         return RecurrentState(zeros, self.context[:0])
 
@@ -82,10 +115,116 @@ class RecurrentState:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
+    # --- by series --------------------------------------------------------------------
+
+    def reset_lanes(self, lanes: np.ndarray) -> RecurrentState:
+        """The state with some series as before any row."""
+        layers = tuple(tuple(_zeroed(a, lanes) for a in layer) for layer in self.layers)
+        last_output, last_seen = self.last_output, self.last_seen
+        if last_output is not None:
+            last_output = _with(last_output, lanes, np.nan)
+        if last_seen is not None:
+            last_seen = _with(last_seen, lanes, NEVER)
+        context = self.context
+        if context.ndim == 3:
+            context = _zeroed(context, lanes)
+        position = _zeroed(self.position, lanes)
+        return replace(
+            self,
+            layers=layers,
+            context=context,
+            position=position,
+            last_output=last_output,
+            last_seen=last_seen,
+        )
+
+    def take_lanes(self, lanes: np.ndarray) -> RecurrentState:
+        """The state of some series; zero where `lanes` is -1, for those not known."""
+
+        def taken(array, unknown=0):
+            known = np.append(array, np.full_like(array[:1], unknown), axis=0)
+            if not len(array):
+                known = np.full((1, *array.shape[1:]), unknown, array.dtype)
+            return known[lanes]
+
+        last_output, last_seen = self.last_output, self.last_seen
+        return RecurrentState(
+            tuple(tuple(map(taken, layer)) for layer in self.layers),
+            taken(self.context) if self.context.ndim == 3 else self.context,
+            taken(self.position),
+            None if last_output is None else taken(last_output, np.nan),
+            None,
+            None if last_seen is None else taken(last_seen, NEVER),
+        )
+
+    def put_lanes(
+        self, lanes: np.ndarray, ids: pd.Index | None, after: RecurrentState
+    ) -> RecurrentState:
+        """The state with that of some series changed, and those not known joined.
+
+        Parameters
+        ----------
+        lanes : ndarray of int of shape (n,)
+            As in `take_lanes`.
+        ids : Index of shape (n,) or None
+        after : RecurrentState
+            Of these n series.
+        """
+        new = lanes < 0
+        if not new.any() and np.array_equal(lanes, np.arange(len(self.position))):
+            return replace(after, series=self.series)
+        n_known = len(self.position)
+        at = np.where(new, n_known + np.cumsum(new) - 1, lanes)
+
+        def put(before, value):
+            room = np.zeros((int(new.sum()), *before.shape[1:]), before.dtype)
+            together = np.concatenate([before, room])
+            together[at] = value
+            return together
+
+        series = self.series
+        if ids is not None and new.any():
+            series = ids[new] if not n_known else self.series.append(ids[new])
+        last_output = after.last_output
+        if last_output is not None:
+            before = self.last_output
+            if before is None:
+                before = np.full((n_known, last_output.shape[1]), np.nan, np.float32)
+            last_output = put(before, last_output)
+        last_seen = after.last_seen
+        if last_seen is not None or self.last_seen is not None:
+            known, given = (
+                np.full(len(state.position), NEVER)
+                if state.last_seen is None
+                else state.last_seen
+                for state in (self, after)
+            )
+            last_seen = put(known, given)
+        layers = tuple(
+            tuple(put(old, value) for old, value in zip(*pair, strict=True))
+            for pair in zip(self.layers, after.layers, strict=True)
+        )
+        context = self.context
+        if context.ndim == 3:
+            context = put(context, after.context)
+        position = put(self.position, after.position)
+        return RecurrentState(layers, context, position, last_output, series, last_seen)
+
+    def without_lanes(self, lanes: np.ndarray) -> RecurrentState:
+        """The state without some series."""
+        kept = np.delete(np.arange(len(self.position)), lanes)
+        state = self.take_lanes(kept)
+        return replace(state, series=self.series[kept])
+
+    # --- checks -----------------------------------------------------------------------
+
     def check_fits(
         self, other: RecurrentState, sequence_length: int, n_outputs: int
     ) -> None:
         """Raise ValueError unless `other` could take the place of this state."""
+        if self.is_by_series or other.is_by_series:
+            self._check_fits_by_series(other, n_outputs)
+            return
         if other.shapes != self.shapes:
             raise ValueError(
                 f"The state has layers of shapes {other.shapes}, but this estimator's"
@@ -118,14 +257,74 @@ class RecurrentState:
             )
         other.check_values()
 
+    def _check_fits_by_series(self, other: RecurrentState, n_outputs: int) -> None:
+        if self.is_by_series != other.is_by_series:
+            kinds = ["one series with sliding windows", "a lane for each series"]
+            raise ValueError(
+                f"The state is one of {kinds[other.is_by_series]}, but this estimator's"
+                f" is one of {kinds[self.is_by_series]}. Pass a state from get_states()"
+                " of an estimator with the same windows."
+            )
+        n = len(other.position)
+        shapes = tuple(
+            tuple((n, *a.shape[1:]) for a in arrays) for arrays in self.layers
+        )
+        if other.shapes != shapes:
+            raise ValueError(
+                f"The state has layers of shapes {other.shapes} for {n} series, but"
+                f" this estimator needs {shapes}: (n_series, units) each. Pass a state"
+                " from get_states() of an estimator with the same units."
+            )
+        if (other.series is None) != (self.series is None) or (
+            other.series is not None and len(other.series) != n
+        ):
+            raise ValueError(
+                f"The state is of {n} series named {other.series!r}, but this"
+                f" estimator's series are named {self.series!r}. Pass a state from"
+                " get_states() of an estimator fitted on the same kind of series."
+            )
+        expected = (*self.context.shape[:0], *other.context.shape[:1])
+        if other.context.shape[1:] != self.context.shape[1:] or (
+            self.context.ndim == 3 and expected != (n,)
+        ):
+            raise ValueError(
+                f"The state has a context of shape {other.context.shape}, but this"
+                f" estimator's has shape {self.context.shape}."
+            )
+        output = other.last_output
+        if output is not None and output.shape != (n, n_outputs):
+            raise ValueError(
+                f"The state has a last_output of shape {output.shape}, but this"
+                f" estimator's have shape {(n, n_outputs)}."
+            )
+        if other.last_seen is not None and other.last_seen.shape != (n,):
+            raise ValueError(
+                f"The state has a last_seen of shape {other.last_seen.shape} for {n}"
+                " series. Take one from get_states()."
+            )
+        other.check_values()
+
     def check_values(self) -> None:
         """Raise ValueError for a position that counts nothing, NaN or infinity."""
-        if type(self.position) is not int or self.position < 0:
+        if self.is_by_series:
+            counts = (
+                self.position.ndim == 1
+                and self.position.dtype.kind in "iu"
+                and bool((self.position >= 0).all())
+            )
+            if not counts:
+                raise ValueError(
+                    "position must be the number of rows that each series has had,"
+                    f" integers of at least 0, got {self.position!r}."
+                )
+        elif type(self.position) is not int or self.position < 0:
             raise ValueError(
                 "position must be the number of windows taken, an integer of at least"
                 f" 0, got {self.position!r}."
             )
         last = () if self.last_output is None else (self.last_output,)
+        if self.is_by_series and self.last_output is not None:
+            last = (self.last_output[~np.isnan(self.last_output).all(axis=1)],)
         arrays = (*itertools.chain(*self.layers), self.context, *last)
         strange = [a.dtype.name for a in arrays if a.dtype.kind in "cOSUmM"]
         if strange:
@@ -138,6 +337,17 @@ class RecurrentState:
                 "The state contains NaN or infinity, or a value too large for float32."
                 " Take one from get_states()."
             )
+
+
+def _zeroed(array: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    return _with(array, lanes, 0)
+
+
+def _with(array: np.ndarray, lanes: np.ndarray, value) -> np.ndarray:
+    """A copy with entries changed."""
+    array = array.copy()
+    array[lanes] = value
+    return array
 
 
 def _single(array) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from sklstm._rows.lanes import FitPlan
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.windows import Windows, digest
 
@@ -24,21 +24,23 @@ class TrainingRows:
         Complete windows before the first one in the lanes.
     start_position : int
         Slot of that one.
+    series : Index of shape (n_series,) or None
+        Ids of the series; None for one series without a name.
+    first, last : ndarray of int64 of shape (n_series,) or None
+        Time labels of each series' first and last row; None where rows have none.
     """
 
     shape: tuple[int, ...]
     digest: bytes
     n_dropped: int
     start_position: int
+    series: pd.Index | None = None
+    first: np.ndarray | None = None
+    last: np.ndarray | None = None
 
-    @classmethod
-    def of(cls, X: np.ndarray, plan: FitPlan) -> TrainingRows:
-        """Remember `X` by its content."""
-        return cls(X.shape, digest(X), plan.n_dropped, plan.start_position)
-
-    def are(self, X: np.ndarray) -> bool:
-        """Whether `X` is what the fit was given."""
-        return X.shape == self.shape and digest(X) == self.digest
+    def are(self, X: np.ndarray, codes: np.ndarray) -> bool:
+        """Whether the fit was given `X`, its rows belonging to the same series."""
+        return X.shape == self.shape and digest_rows(X, codes) == self.digest
 
     def state_before(self, zero: RecurrentState) -> RecurrentState:
         """The state that the fit began with, at the slot of the first window."""
@@ -77,3 +79,32 @@ class Untrained:
     def since(self, n: int, before: RecurrentState) -> Untrained:
         """The rows after the first `n`, which left the state `before`."""
         return Untrained(self.X[n:], self.targets[n:], self.weights[n:], before)
+
+
+def digest_rows(X: np.ndarray, codes: np.ndarray) -> bytes:
+    """A digest of rows and of which series each belongs to."""
+    if not codes.any():
+        return digest(X)
+    return digest(np.frombuffer(digest(X) + digest(codes), np.uint8))
+
+
+def repeats(X: np.ndarray) -> bool:
+    """Whether rows of shape (n, n_features) are one stretch of rows over and over.
+
+    Rows that go on in the same way would be equal to these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hours = np.arange(48)[:, np.newaxis] % 24
+    >>> repeats(hours), repeats(hours[:-1])
+    (True, False)
+    """
+    n = len(X)
+    periods = np.flatnonzero(n % np.arange(1, n // 2 + 1) == 0) + 1
+    return any(bool((X[p:] == X[:-p]).all()) for p in periods.tolist() if _may(X, p))
+
+
+def _may(X: np.ndarray, period: int) -> bool:
+    """Whether a few rows agree with the period, which is soon told."""
+    return bool((X[period] == X[0]).all() and (X[-1] == X[-1 - period]).all())

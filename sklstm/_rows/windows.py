@@ -66,6 +66,67 @@ class Windows:
         return cls(rows, 1, ends, lengths, complete, sequence_length)
 
     @classmethod
+    def of_runs(
+        cls,
+        X: np.ndarray,
+        runs: np.ndarray,
+        sequence_length: int,
+        contexts: np.ndarray | None = None,
+        n_context: np.ndarray | None = None,
+    ) -> Windows:
+        """Windows ending at each row of several runs, none of which crosses a border.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+        runs : ndarray of int of shape (n,)
+            The run that each row belongs to, from 0 on; its rows are in time order.
+        sequence_length : int
+        contexts : ndarray of shape (n_runs, sequence_length - 1, n_features) or None
+            Rows right before each run, the newest last.
+        n_context : ndarray of int of shape (n_runs,) or None
+            How many of these there are.
+        """
+        n_runs = int(runs.max()) + 1 if len(runs) else 0
+        if contexts is None or n_context is None:
+            contexts = np.empty((n_runs, 0, X.shape[1]), X.dtype)
+            n_context = np.zeros(n_runs, np.int64)
+        order = np.argsort(runs, kind="stable")
+        counts = np.bincount(runs, minlength=n_runs)
+        begin = np.cumsum(n_context + counts) - n_context - counts  # of each run's rows
+        within = np.arange(len(X)) - (np.cumsum(counts) - counts)[runs[order]]
+        ends = np.empty(len(X), np.int32)
+        ends[order] = (begin + n_context)[runs[order]] + within
+        rows = np.empty((len(X) + int(n_context.sum()), X.shape[1]), X.dtype)
+        rows[ends] = X
+        width = contexts.shape[1]
+        steps = np.arange(width)
+        has_row = steps >= width - n_context[:, np.newaxis]  # (n_runs, T - 1)
+        at = (begin + n_context - width)[:, np.newaxis] + steps
+        rows[at[has_row]] = contexts[has_row]
+        lengths = np.minimum(ends - begin[runs] + 1, sequence_length)
+        complete = lengths == sequence_length
+        return cls(rows, 1, ends, lengths, complete, sequence_length)
+
+    def contexts_after(self, last: np.ndarray) -> np.ndarray:
+        """The rows that windows right after some of these reach back into.
+
+        Parameters
+        ----------
+        last : ndarray of int of shape (n_runs,)
+            Which windows.
+
+        Returns
+        -------
+        contexts : ndarray of shape (n_runs, sequence_length - 1, n_features)
+            The newest rows last, zeros where a run has had fewer.
+        """
+        steps = np.arange(1 - self.sequence_length, 0) + 1  # 2 - T, ..., 0
+        at = self.ends[last][:, np.newaxis] + steps
+        has_row = -steps < self.lengths[last][:, np.newaxis]
+        return np.where(has_row[..., np.newaxis], self.rows[np.maximum(at, 0)], 0)
+
+    @classmethod
     def _ready_made(cls, X: np.ndarray) -> Windows:
         n_windows, n_steps, n_features = X.shape
         lacking, padded = _leading_steps(X)

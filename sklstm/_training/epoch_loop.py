@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from sklstm._compiled.device_arrays import (
     to_numpy,
 )
 from sklstm._compiled.training_program import MOST_PASSES, Trainer
-from sklstm._rows.lanes import EMPTY, read_from_lanes
+from sklstm._rows.lanes import EMPTY
+from sklstm._rows.tiles import Tiles
 from sklstm._tensorflow import keras, tf
 from sklstm._training.checkpoint import Checkpoint, Progress, recall, remind
 from sklstm._training.interrupts import Slices, interrupts_held_back
@@ -39,6 +40,11 @@ class Validation:
     targets: np.ndarray
     weights: np.ndarray
 
+    def outputs(self, trainer: Trainer, rows: Rows, states: LayerStates) -> np.ndarray:
+        """Outputs of shape (n_windows, n_outputs), continuing from `states`."""
+        outputs, _ = trainer.program.forward(rows, self.table, states)
+        return outputs[self.table != EMPTY]
+
 
 @dataclass(eq=False)
 class TrainingRun:
@@ -50,19 +56,19 @@ class TrainingRun:
         To be started on the initial parameters before `run` is called.
     rows : Rows
         With targets and weights.
-    table : ndarray of shape (n_batches, batch_size)
-        The batch table of an epoch in order.
+    layout : ndarray of shape (n_batches, batch_size), or Tiles
+        The batch table, or the tiles, of an epoch in order.
     states : LayerStates
         State that each epoch starts from.
     epochs : int
     callbacks : list of keras.callbacks.Callback
-    validation : Validation or None
+    validation : Validation, WalkedValidation or None
     metrics : bool
         Whether the model was compiled with metrics.
     verbose : int
         Above 0 shows a progress bar.
     shuffled : callable or None
-        ``shuffled(epoch)`` is the batch table of an epoch in another order.
+        ``shuffled(epoch)`` is the layout of an epoch in another order.
     seed : int
         What the training draws from; kept with its progress.
     checkpoint : Checkpoint or None
@@ -87,14 +93,14 @@ class TrainingRun:
 
     trainer: Trainer
     rows: Rows
-    table: np.ndarray
+    layout: np.ndarray | Tiles
     states: LayerStates
     epochs: int = 1
     callbacks: list = field(default_factory=list)
-    validation: Validation | None = None
+    validation: Any = None
     metrics: bool = False
     verbose: int = 0
-    shuffled: Callable[[int], np.ndarray] | None = None
+    shuffled: Callable[[int], np.ndarray | Tiles] | None = None
     seed: int = 0
     checkpoint: Checkpoint | None = None
 
@@ -113,15 +119,20 @@ class TrainingRun:
         self.is_watched = bool(
             self.callbacks or self._calls_python or self.checkpoint is not None
         )
-        self._device_table = self.rows.put_table(self.table)
+        self._use(self.layout)
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = Slices(1 if self._call_batch_hooks else None, self._first_slice)
+
+    def _use(self, layout: np.ndarray | Tiles) -> None:
+        """Read rows by this layout from now on."""
+        self.table = layout.table if isinstance(layout, Tiles) else layout
+        self._on_device = self.rows.put_layout(layout)
 
     @property
     def _first_slice(self) -> int:
         """Batches that take a few tenths of a second, as a guess before the first."""
         program = self.trainer.program
-        n_windows, n_steps = self.table.shape[1], program.sequence_length
+        n_windows, n_steps = self.table.shape[-1], program.sequence_length
         n_weights = sum(int(np.prod(variable.shape)) for variable in program.weights)
         return int(np.clip(4e9 / (6 * n_windows * n_steps * n_weights), 8, 2048))
 
@@ -246,7 +257,7 @@ class TrainingRun:
         stop = len(self.table)
         with self._slices.timed():
             totals, outputs, self._states = self.trainer.train(
-                self.rows, self._device_table, 0, stop, 0.0, self._start_states, n
+                self.rows, self._on_device, 0, stop, 0.0, self._start_states, n
             )
         losses = (totals / np.count_nonzero(self.table != EMPTY)).tolist()
         for k, loss in enumerate(losses):
@@ -254,14 +265,13 @@ class TrainingRun:
                 self._refuse(f"loss became {loss}", epoch + k)
         self.history.setdefault("loss", []).extend(losses)
         self.n_batches = stop
-        self.last_output = read_from_lanes(outputs[-1:], self.table[-1:])[-1]
+        self.last_output = _last_of(outputs, self.table)
         return {"loss": losses[-1]}
 
     def _run_epoch_with_hooks(self, epoch: int, hooks, bar) -> dict[str, float]:
         """Run an epoch, with everything that looks on."""
         if self.shuffled is not None:
-            self.table = self.shuffled(epoch)
-            self._device_table = self.rows.put_table(self.table)
+            self._use(self.shuffled(epoch))
         hooks.on_epoch_begin(epoch)
         logs = self._run_epoch(epoch, hooks, bar)
         for name, value in logs.items():
@@ -290,7 +300,7 @@ class TrainingRun:
             if (is_part or self._calls_python) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
             totals, outputs, states = self.trainer.train(
-                self.rows, self._device_table, first, stop, total, states
+                self.rows, self._on_device, first, stop, total, states
             )
             total = float(totals[0])
             part = table[first:stop]
@@ -313,7 +323,7 @@ class TrainingRun:
         if made:  # all at once: metrics must not depend on how the epoch was cut
             logs |= self._training_metrics(np.concatenate(parts), np.concatenate(made))
         self._states, self.n_batches = states, stop
-        self.last_output = read_from_lanes(outputs[-1:], part[-1:])[-1]
+        self.last_output = _last_of(outputs, part)
         return logs | self._validate(states, hooks)
 
     def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
@@ -321,7 +331,7 @@ class TrainingRun:
         at = part[part != EMPTY] // self.rows.stride
         y = tf.gather(self.rows.targets, at)
         w = tf.gather(self.rows.weights, at)
-        return self._update_metrics(y, read_from_lanes(outputs, part), w)
+        return self._update_metrics(y, outputs[part != EMPTY], w)
 
     def _validate(self, states: LayerStates, hooks) -> dict[str, float]:
         """Loss and metrics on the held-out windows, continuing from `states`."""
@@ -329,8 +339,7 @@ class TrainingRun:
         if held_out is None:
             return {}
         hooks.on_test_begin()  # a callback may put other weights into the model
-        outputs, _ = self.trainer.program.forward(self.rows, held_out.table, states)
-        y_pred = tf.constant(read_from_lanes(outputs, held_out.table))
+        y_pred = tf.constant(held_out.outputs(self.trainer, self.rows, states))
         y, w = tf.constant(held_out.targets), tf.constant(held_out.weights)
         self._model._clear_losses()  # those of activities belong to the traced pass
         loss = self._model.compute_loss(None, y, y_pred, w, training=False)
@@ -366,6 +375,11 @@ class TrainingRun:
             RuntimeWarning,
             stacklevel=5,
         )
+
+
+def _last_of(outputs: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """What the network put out for the last target of a layout."""
+    return outputs[-1][table[-1] != EMPTY][-1]
 
 
 def _one(name: str, result) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows, Untrained
@@ -40,6 +41,8 @@ class Fitted:
         The state before any row, after the last fit, and now.
     training_rows : TrainingRows or None
         The rows of the last fit; None where `partial_fit` alone has trained.
+    axis : TimeAxis or None
+        How time labels are counted; None where rows have none.
     waiting : Untrained or None
         Rows that `partial_fit` has yet to train on, as long as `state` is the one
         after them.
@@ -57,6 +60,7 @@ class Fitted:
     seeded: RecurrentState
     state: RecurrentState
     training_rows: TrainingRows | None = None
+    axis: TimeAxis | None = None
     waiting: Untrained | None = None
 
     @property

@@ -34,6 +34,9 @@ class Recipe:
     asked_rate : float or None
         The learning rate that the estimator's parameters asked for; a model that is
         already compiled has its own.
+    carries_state : bool
+        Whether tiled windows carry the state from one to the next. Their network is a
+        stateful one in any case.
     """
 
     network: StackedLSTM | UserNetwork
@@ -45,6 +48,12 @@ class Recipe:
     n_outputs: int
     sequence_length: int
     asked_rate: float | None
+    carries_state: bool = True
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether windows are tiled, with an output at each step."""
+        return self.network.return_sequences
 
     @property
     def batch_size(self) -> int | None:
@@ -92,7 +101,9 @@ class Recipe:
         return Parameters(self.weights, tuple(seeds))
 
 
-def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
+def stacked_recipe(
+    network: StackedLSTM, seed: int, choices, target, carries_state: bool
+) -> Recipe:
     """A recipe for the built-in network, its initial weights drawn from `seed`."""
     weights = tuple(network.initial_weights(np.random.default_rng([seed, 1])))
     loss = choices["loss"] or target.default_loss(network.n_outputs)
@@ -105,6 +116,7 @@ def stacked_recipe(network: StackedLSTM, seed: int, choices, target) -> Recipe:
         network.n_outputs,
         network.sequence_length,
         learning_rate_of(choices["optimizer"]),
+        carries_state,
     )
 
 
@@ -114,6 +126,7 @@ def user_recipe(
     seed: int,
     choices: dict[str, Any],
     target,
+    carries_state: bool,
 ) -> Recipe:
     """A recipe for the model that `function` builds; if compiled, with its own choices.
 
@@ -133,6 +146,7 @@ def user_recipe(
         n_outputs,
         meta["sequence_length"],
         asked_rate,
+        carries_state,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES
+from sklstm._compiled.device_arrays import LayerStates, Parameters, Rows
+from sklstm._compiled.outputs import walk_series
 from sklstm._compiled.program_pool import POOL
-from sklstm._compiled.training_program import learning_rate_of, trainer_of
-from sklstm._rows.lanes import FitPlan
+from sklstm._compiled.training_program import Trainer, learning_rate_of, trainer_of
+from sklstm._network.architecture import StackedLSTM, UserNetwork
+from sklstm._rows.tiles import PlainRows, Tiles
 from sklstm._rows.windows import Windows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.epoch_loop import TrainingRun, Validation
@@ -19,19 +21,76 @@ from sklstm._training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Windows with their targets and weights, one for each row of the input."""
+    """Rows or windows, with a target and a weight for each."""
 
-    windows: Windows
+    windows: Windows | PlainRows
     targets: np.ndarray
     weights: np.ndarray
 
-    def held_out(self, plan: FitPlan) -> Validation | None:
-        """The validation windows of `plan`, in window order."""
-        if not len(plan.held_out):
-            return None
-        at = plan.held_out // self.windows.stride
-        table = plan.held_out_table(STATELESS_LANES)
-        return Validation(table, self.targets[at], self.weights[at])
+
+@dataclass(frozen=True, eq=False)
+class Curriculum:
+    """What a training reads in each epoch.
+
+    Parameters
+    ----------
+    windows : Windows or PlainRows
+    layout : ndarray or Tiles
+        The batch table, or the tiles, of an epoch in order.
+    shuffled : callable or None
+        ``shuffled(epoch)`` is the layout of an epoch in another order.
+    trained : ndarray of int
+        The targets that are trained on.
+    validation : Validation, WalkedValidation or None
+        What is held out.
+    n_windows, n_dropped : int
+        Windows trained on, and left out.
+    text : str
+        All this in a line.
+    """
+
+    windows: Windows | PlainRows
+    layout: np.ndarray | Tiles
+    shuffled: Callable[[int], np.ndarray | Tiles] | None
+    trained: np.ndarray
+    validation: Validation | WalkedValidation | None
+    n_windows: int
+    n_dropped: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class WalkedValidation:
+    """Rows held out at the end of each series, reached by a walk from its beginning.
+
+    Parameters
+    ----------
+    network : StackedLSTM or UserNetwork
+    X, codes, begins : ndarray
+        As in `walk_series`, for all rows.
+    layers : LayerStates
+        Zero states of the series.
+    rows : ndarray of int
+        The rows held out.
+    targets, weights : ndarray
+        Of these.
+    """
+
+    network: StackedLSTM | UserNetwork
+    X: np.ndarray
+    codes: np.ndarray
+    begins: np.ndarray
+    layers: LayerStates
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def outputs(self, trainer: Trainer, rows: Rows, states: LayerStates) -> np.ndarray:
+        """Outputs for the rows held out, of shape (n_rows, n_outputs)."""
+        outputs, _ = walk_series(
+            self.network, trainer.read(), self.X, self.codes, self.begins, self.layers
+        )
+        return outputs[self.rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +112,7 @@ def train(
     recipe: Recipe,
     initial: Parameters,
     examples: Examples,
-    table: np.ndarray,
+    layout: np.ndarray | Tiles,
     learning_rate: float | None,
     layers: tuple | None = None,
     checkpoint: Checkpoint | None = None,
@@ -78,7 +137,7 @@ def train(
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(
-            trainer, rows, table, states, checkpoint=checkpoint, **options
+            trainer, rows, layout, states, checkpoint=checkpoint, **options
         )
         trainer.start(initial, recipe.metrics, learning_rate, run.is_watched)
         parameters = run.run()
@@ -90,9 +149,3 @@ def train(
             run.n_batches,
             run.was_interrupted,
         )
-
-
-def shuffled_table(plan: FitPlan, seed: int, epoch: int) -> np.ndarray:
-    """The batch table of an epoch with its windows in random order."""
-    rng = np.random.default_rng([seed, 3, epoch])
-    return plan.table(rng.permutation(len(plan.trained)))

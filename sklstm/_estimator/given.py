@@ -1,0 +1,82 @@
+"""The rows of one call, checked: their values, whose they are, and when they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklstm._estimator.inputs import check_X, is_plain, n_dimensions
+from sklstm._rows.input_shape import InputShape
+from sklstm._rows.series import RowLabels, read_labels
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Rows, or ready-made windows, of one call.
+
+    Parameters
+    ----------
+    X : ndarray of float32 of shape (n, n_features) or (n, n_steps, n_features)
+    labels : RowLabels
+    shape : InputShape
+        What X looked like.
+    """
+
+    X: np.ndarray
+    labels: RowLabels
+    shape: InputShape
+
+    def sorted(self) -> tuple[Given, np.ndarray | slice]:
+        """The rows series by series, each in time order, and which they were before."""
+        codes = self.labels.codes
+        if (np.diff(codes) >= 0).all():
+            return self, slice(None)
+        order = np.argsort(codes, kind="stable")
+        time = self.labels.time
+        labels = RowLabels(
+            self.labels.ids, codes[order], None if time is None else time[order]
+        )
+        return replace(self, X=self.X[order], labels=labels), order
+
+
+def read_training_rows(estimator, X, series_id: Any) -> Given:
+    """The rows of a first call, whose index of integers is their time, if any."""
+    table, labels = _labels_of(X, series_id)
+    index = getattr(X, "index", None)
+    if labels.ids is None and isinstance(index, pd.RangeIndex):
+        # In later calls it tells nothing where it begins at 0: every new frame has it.
+        labels = replace(labels, time=index)
+    values, shape = check_X(estimator, table, None)
+    return Given(values, labels, replace(shape, series_id=series_id))
+
+
+def read_rows(estimator, X, like: InputShape) -> Given:
+    """The rows of a later call, which must look as in `fit`."""
+    if like.series_id is None and is_plain(X, like):
+        values = X.astype(np.float32, copy=False)
+        return Given(values, unnamed(len(values)), like)
+    table, labels = _labels_of(X, like.series_id)
+    values, _ = check_X(estimator, table, like)
+    return Given(values, labels, like)
+
+
+def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels]:
+    if n_dimensions(X) == 3:
+        if series_id is not None:
+            raise ValueError(
+                f"series_id={series_id!r} names a column of rows, but X holds"
+                " sequences, each a series of its own. Pass series_id=None, or rows of"
+                " shape (n_rows, n_features)."
+            )
+        return X, unnamed(len(X))
+    if series_id is None and getattr(X, "index", None) is None:
+        return X, unnamed(len(X) if hasattr(X, "__len__") else 0)
+    return read_labels(X, series_id)
+
+
+def unnamed(n: int) -> RowLabels:
+    """Labels of rows of one series that say nothing."""
+    return RowLabels(None, np.zeros(n, np.int64), None)

@@ -1,0 +1,71 @@
+"""Some series of a fitted estimator, advanced row by row beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from sklstm._estimator import sliding, tiled
+from sklstm._estimator.following import Following
+from sklstm._estimator.given import Given, unnamed
+from sklstm._rows.series import RowLabels, match_series
+from sklstm._rows.state import NEVER
+from sklstm._training.fitted import Fitted
+
+
+class SeriesWalk:
+    """A walk that leaves the estimator alone.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        In the state to begin with.
+    ids : Index or None
+        The series to walk; None for all.
+    """
+
+    def __init__(self, fitted: Fitted, ids: pd.Index | None):
+        self._fitted = fitted
+        series = fitted.state.series
+        self._ids = series if ids is None else ids
+        self._lanes = match_series(series, self._ids)
+
+    def last_outputs(self) -> np.ndarray:
+        """Outputs for the last row seen of each series, of shape (n_series, n_outputs).
+
+        Raises
+        ------
+        ValueError
+            Where there is none.
+        """
+        outputs = self._fitted.state.last_output
+        if outputs is not None:
+            outputs = np.atleast_2d(outputs)[self._lanes]
+        if outputs is None or np.isnan(outputs).any():
+            raise ValueError(
+                "No row was seen since the last reset, so there is no prediction to"
+                " feed back. Pass start=, or observe rows first."
+            )
+        return outputs
+
+    def step(self, rows: np.ndarray) -> np.ndarray:
+        """Outputs for one more row of each series.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_series, n_features)
+        """
+        n = len(self._lanes)
+        labels = unnamed(n)
+        if self._ids is not None:
+            labels = RowLabels(self._ids, np.arange(n), None)
+        given = Given(rows, labels, self._fitted.input_shape)
+        nothing = np.zeros(n, bool)
+        following = Following(self._lanes, nothing, nothing, np.full(n, NEVER))
+        is_tiled = self._fitted.recipe.is_tiled
+        advance = tiled.advance if is_tiled else sliding.advance
+        outputs, state = advance(self._fitted, given, following)
+        self._fitted = replace(self._fitted, state=state)
+        return outputs

@@ -1,0 +1,350 @@
+"""Do the rows follow? The usual step between rows, and the breaks of it.
+
+Owns how times are counted and compared, and what is said where rows do not follow; not
+what this does to the state. NumPy and pandas only.
+
+A label is counted as its *ordinal*, an int64 that grows with time. A break is a row
+that is not one usual step after the row before it of its own series. Functions share
+these arguments: `ordinals`, int64 of shape (n,), for the n rows of a call; `breaks`,
+bool of shape (n,); `last_seen`, int64 of shape (n_series,), the ordinal of the last row
+seen of each series before the call, `NEVER` where there was none.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklstm._rows.series import RowLabels
+
+NEVER = np.iinfo(np.int64).min  # the ordinal of "no row was seen"
+# Where rows come at random times, nearly all differences differ, and none is usual.
+_LEAST_SHARE = 0.1
+_WORKDAYS = "1111100"
+
+
+class ContinuityWarning(UserWarning):
+    """Rows do not follow those before them: some are missing, or out of order."""
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """How times are counted, learnt from the training rows; plain data, as for JSON.
+
+    Parameters
+    ----------
+    kind : {"datetime", "period", "integer"}
+    step : int or None
+        The usual step between rows of a series, in what `calendar` counts. None where
+        no step is usual: then any later row follows.
+    calendar : str or None
+        None: `step` counts ordinals. "day of month": months, to the same day or from
+        the last to the last. "month": months, whatever the day. Seven digits: days that
+        are open, to the same time of the day; "1" is an open weekday, Monday first.
+    unit : {"us", "ns"} or None
+        What ordinals of dates count since 1970, in UTC.
+    tz : str or None
+        Time zone of dates. Steps of two hours and more may go by its clock.
+    freq : str or None
+        Frequency of periods.
+
+    Examples
+    --------
+    >>> months = pd.date_range("2024-01-01", periods=4, freq="MS")
+    >>> axis = TimeAxis.learn(RowLabels(None, np.zeros(4, int), months))
+    >>> axis.step, axis.calendar
+    (1, 'day of month')
+    """
+
+    kind: str
+    step: int | None = None
+    calendar: str | None = None
+    unit: Any = None
+    tz: str | None = None
+    freq: str | None = None
+
+    @classmethod
+    def learn(cls, labels: RowLabels) -> TimeAxis | None:
+        """The axis of training rows, with their usual step; None without labels."""
+        if labels.time is None:
+            return None
+        axis = _axis_of(labels.time)
+        ordinals = axis.ordinals(labels.time)
+        before = _rows_before(ordinals, labels.codes, np.full(labels.n_series, NEVER))
+        forward = (before != NEVER) & (ordinals > before)
+        if axis.step is not None or not forward.any():
+            return axis
+        axis = axis._with_step(before[forward], ordinals[forward])
+        if axis.follows(before[forward], ordinals[forward]).mean() < _LEAST_SHARE:
+            return replace(axis, step=None, calendar=None)
+        return axis
+
+    def _with_step(self, before: np.ndarray, after: np.ndarray) -> TimeAxis:
+        """The axis with the step, and the calendar, that explain most neighbours."""
+        step = _most_frequent(after - before)
+        if self.kind != "datetime" or step < self._hours(22):
+            return replace(self, step=step)
+        # Series of a panel share their dates, so that few pairs of them are different.
+        pairs = pd.DataFrame({0: before, 1: after}).value_counts(sort=False)
+        before, after = (pairs.index.get_level_values(i).to_numpy() for i in range(2))
+        best, most = self, 0.0
+        # Of equals the first: a few rows some 30 days apart are likelier to be months.
+        for calendar in ("day of month", None, self._week(after), "month"):
+            axis = replace(self, calendar=calendar)
+            steps = axis._count(after) - axis._count(before)
+            axis = replace(axis, step=_most_frequent(steps, pairs.to_numpy()) or 1)
+            n_explained = float(axis.follows(before, after) @ pairs.to_numpy())
+            if n_explained > most:
+                best, most = axis, n_explained
+        return best
+
+    def _week(self, ordinals: np.ndarray) -> str:
+        """The weekdays that have rows; workdays where some may have none by chance."""
+        days = self._wall(ordinals).astype("M8[D]").view(np.int64) + 3  # 0: a Thursday
+        if np.ptp(days) <= 21:
+            return _WORKDAYS
+        return "".join("1" if n else "0" for n in np.bincount(days % 7, minlength=7))
+
+    def ordinals(self, time: pd.Index) -> np.ndarray:
+        """Labels of shape (n,) as ordinals, whatever the unit of the index.
+
+        Raises TypeError for labels of another kind than those of the training rows, and
+        ValueError where a label is missing.
+        """
+        fitted, given = _in_words(self), _in_words(_axis_of(time))
+        if fitted != given:
+            raise TypeError(
+                f"The rows of X have {given}, but those of fit had {fitted}, and the"
+                " two cannot be compared. Label the rows as in fit, for example with"
+                " set_index(), tz_localize() or asfreq()."
+            )
+        missing = np.flatnonzero(time.isna())
+        if len(missing):
+            raise ValueError(
+                f"{len(missing)} row(s) of X have no time (NaT or NA), first row"
+                f" {missing[0]}. Give these rows a time, or drop them."
+            )
+        if isinstance(time, pd.DatetimeIndex):
+            return time.as_unit(self.unit).asi8
+        if isinstance(time, pd.PeriodIndex):
+            return time.asi8
+        return time.to_numpy().astype(np.int64)
+
+    def follows(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Whether each `after` is the step right after its `before`, of shape (n,)."""
+        if self.step is None:
+            return after > before
+        if self.calendar == "day of month":
+            start, end = map(pd.DatetimeIndex, (self._wall(before), self._wall(after)))
+            same_day = start + pd.DateOffset(months=self.step) == end
+            last_day = start + pd.offsets.MonthEnd(self.step) == end
+            return same_day | (last_day & start.is_month_end)
+        if self.calendar is not None:
+            follows = self._count(after) - self._count(before) == self.step
+            elapsed = (self._wall(after) - self._wall(before)).view(np.int64)
+            is_aligned = (elapsed % self._hours(24) == 0) | (self.calendar == "month")
+            return follows & is_aligned
+        follows = after - before == self.step
+        if self.tz is not None and self.step >= self._hours(2):
+            # The same time of the day, after a day of 23 or 25 hours.
+            other = np.flatnonzero(~follows)
+            elapsed = self._wall(after[other]) - self._wall(before[other])
+            follows[other] = elapsed.view(np.int64) == self.step
+        return follows
+
+    def name(self, ordinal: int) -> str:
+        """The label as a reader knows it, such as "2024-03-01 05:00" or "2024Q1"."""
+        if self.kind == "integer":
+            return str(int(ordinal))
+        if self.kind == "period":
+            return str(pd.Period(ordinal=int(ordinal), freq=self.freq))
+        moment = np.datetime64(int(ordinal), self.unit)
+        label = pd.Timestamp(moment, tz="UTC").tz_convert(self.tz)
+        in_days = self.calendar or (self.step or 1) % self._hours(24) == 0
+        if in_days and label.time().isoformat() == "00:00:00":
+            return f"{label:%Y-%m-%d}"
+        has_seconds = label.second or label.microsecond or label.nanosecond
+        return label.isoformat(" ", "auto" if has_seconds else "minutes")
+
+    def step_name(self) -> str:
+        """The usual step in words, such as "7 days" or "00:10:00"."""
+        if self.calendar is not None:
+            what = "month(s)" if "month" in self.calendar else "open day(s)"
+            return f"{self.step} {what}"
+        if self.kind != "datetime" or self.step is None:
+            return str(self.step or "unknown")
+        step = str(pd.Timedelta(self.step, self.unit))
+        return step.removeprefix("0 days ").removesuffix(" 00:00:00")
+
+    def n_missing(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """About how many rows are left out between others, of shape (n,); 0 or more."""
+        if self.calendar is not None:
+            before, after = self._count(before), self._count(after)
+        steps = np.rint((after - before) / (self.step or np.inf))
+        return np.maximum(steps - 1, 0).astype(np.int64)
+
+    def _count(self, ordinals: np.ndarray) -> np.ndarray:
+        """Dates in what `step` counts, by the clock on the wall, of shape (n,)."""
+        wall = self._wall(ordinals)
+        if self.calendar is None:
+            return wall.view(np.int64)
+        if "month" in self.calendar:
+            return wall.astype("M8[M]").view(np.int64)
+        is_open = np.array([int(digit) for digit in self.calendar])
+        weeks, weekday = np.divmod(wall.astype("M8[D]").view(np.int64) + 3, 7)
+        return weeks * is_open.sum() + np.cumsum(is_open)[weekday]
+
+    def _wall(self, ordinals: np.ndarray) -> np.ndarray:
+        """Dates by the clock on the wall, which jumps with summer time: datetime64."""
+        dates = ordinals.view(f"M8[{self.unit}]")
+        if self.tz is None:
+            return dates
+        aware = pd.DatetimeIndex(dates, tz="UTC").tz_convert(self.tz)
+        return aware.tz_localize(None).to_numpy()
+
+    def _hours(self, n: int) -> int:
+        return n * (3_600_000_000 if self.unit == "us" else 3_600_000_000_000)
+
+
+def check_order(axis: TimeAxis, ordinals: np.ndarray, labels: RowLabels) -> None:
+    """Raise ValueError where time stands still or runs backwards within a series."""
+    before = _rows_before(ordinals, labels.codes, np.full(labels.n_series, NEVER))
+    wrong = (before != NEVER) & (ordinals <= before)
+    if not wrong.any():
+        return
+    row = int(np.argmax(wrong))
+    code = labels.codes[row]
+    previous = np.flatnonzero(labels.codes[:row] == code)[-1]
+    raise ValueError(
+        f"Rows of {labels.series_name(code)} must be in time order, each label once:"
+        f" row {row} of X is {axis.name(ordinals[row])}, but row {previous} before it"
+        f" {axis.name(before[row])}, and {wrong.sum() - 1} more are out of order. Sort"
+        " rows that come newest first or shuffled with sort_index(). Drop duplicates,"
+        " or tell series apart by series_id or a MultiIndex. Call"
+        " reset_index(drop=True) if the index is no time. Splitters and searches that"
+        " draw or shuffle rows (KFold(shuffle=True), train_test_split with its default"
+        " shuffle=True, HalvingGridSearchCV(resource='n_samples')) cannot be used:"
+        " TimeSeriesSplit, train_test_split(shuffle=False) and resource='epochs' can."
+    )
+
+
+def find_breaks(
+    axis: TimeAxis, ordinals: np.ndarray, codes: np.ndarray, last_seen: np.ndarray
+) -> np.ndarray:
+    """Whether each row does not follow the one before it of its series: (n,), bool.
+
+    The first row of a series follows `last_seen`, and anything where that is `NEVER`.
+    """
+    before = _rows_before(ordinals, codes, last_seen)
+    unseen = before == NEVER
+    return ~(axis.follows(np.where(unseen, ordinals, before), ordinals) | unseen)
+
+
+def report_breaks(
+    axis: TimeAxis,
+    breaks: np.ndarray,
+    ordinals: np.ndarray,
+    labels: RowLabels,
+    last_seen: np.ndarray,
+    on_gap: str,
+    stacklevel: int,
+) -> None:
+    """Warn of breaks if `on_gap` is "warn", raise ValueError if it is "raise".
+
+    `stacklevel` is as if :func:`warnings.warn` were called in place of this function.
+    """
+    if on_gap not in ("warn", "raise") or not breaks.any():
+        return
+    row = int(np.argmax(breaks))
+    code = labels.codes[row]
+    place = "row" if (labels.codes[:row] == code).any() else "last row seen"
+    before = _rows_before(ordinals, labels.codes, last_seen)[breaks]
+    n, *others = axis.n_missing(before, ordinals[breaks])
+    what = f"about {n} row(s) are missing" if n else "this is another one"
+    if ordinals[row] <= before[0]:
+        what = "time does not move forward"
+    text = (
+        f"Rows of {labels.series_name(code)} do not follow one another: row {row} of X"
+        f" is labelled {axis.name(ordinals[row])}, and the {place} before it"
+        f" {axis.name(before[0])}. The usual step is {axis.step_name()}: {what}. X has"
+        f" {len(others)} other break(s), with about {sum(others)} row(s) missing. Fill"
+        " the gap (observe the rows in between, or make them with asfreq() and"
+        " interpolate()), set on_gap='reset' to begin a new run after each gap, or"
+        " on_gap='ignore' to take the rows as they come."
+    )
+    if on_gap == "raise":
+        raise ValueError(text)
+    warnings.warn(text, ContinuityWarning, stacklevel=stacklevel + 1)
+
+
+def check_after(
+    axis: TimeAxis, ordinals: np.ndarray, labels: RowLabels, last_seen: np.ndarray
+) -> None:
+    """Raise ValueError where a series begins no later than the last row seen of it."""
+    before = _rows_before(ordinals, labels.codes, np.full(labels.n_series, NEVER))
+    early = (before == NEVER) & (ordinals <= last_seen[labels.codes])
+    if not early.any():
+        return
+    row = int(np.argmax(early))
+    code = labels.codes[row]
+    raise ValueError(
+        f"Row {row} of X, the first of {labels.series_name(code)}, is labelled"
+        f" {axis.name(ordinals[row])}, but rows up to {axis.name(last_seen[code])} were"
+        f" seen, and the state has moved past it ({early.sum()} series in all). Pass"
+        " later rows, go back to the end of fit with reseed_states(), forget what was"
+        " seen with reset_states(), or set on_gap='ignore' to leave labels unread."
+    )
+
+
+def _rows_before(
+    ordinals: np.ndarray, codes: np.ndarray, last_seen: np.ndarray
+) -> np.ndarray:
+    """The ordinal of the row before each one in its own series, of shape (n,)."""
+    # NumPy sorts 16-bit integers by counting, far faster than wider ones.
+    narrow = codes.astype(np.uint16) if len(last_seen) <= 1 << 16 else codes
+    order = np.argsort(narrow, kind="stable")
+    before = np.empty_like(ordinals)
+    before[order[1:]] = ordinals[order[:-1]]
+    first = order[np.diff(codes[order], prepend=-1) > 0]  # (n_series,)
+    before[first] = last_seen[codes[first]]
+    return before
+
+
+def _most_frequent(values: np.ndarray, weights: np.ndarray | None = None) -> int:
+    """The most frequent value, and the smallest of equally frequent ones."""
+    codes, uniques = pd.factorize(values)
+    counts = np.bincount(codes, weights)
+    return int(uniques[counts == counts.max()].min())
+
+
+def _axis_of(time: pd.Index | None) -> TimeAxis:
+    """The axis that counts such labels, its step unknown unless the index tells it."""
+    if isinstance(time, pd.PeriodIndex):
+        return TimeAxis("period", freq=time.freqstr)
+    if not isinstance(time, pd.DatetimeIndex):
+        return TimeAxis("no" if time is None else "integer")
+    is_fine = time.unit == "ns" and (time.asi8 % 1000).any()
+    axis = TimeAxis("datetime", unit="ns" if is_fine else "us")
+    if time.freqstr == "B":
+        axis = replace(axis, step=1, calendar=_WORKDAYS)
+    return axis if time.tz is None else replace(axis, tz=_zone_name(time.tz))
+
+
+def _zone_name(tz: Any) -> str:
+    """The name of a time zone that pandas can read back; UTC where it has none."""
+    name = str(tz).partition("zoneinfo/")[2].rstrip("')") or str(tz)
+    try:
+        pd.Timestamp(0, tz=name)
+    except (KeyError, TypeError, ValueError):
+        return "UTC"
+    return name
+
+
+def _in_words(axis: TimeAxis) -> str:
+    """What labels must have in common with others to be compared."""
+    freq = "" if axis.freq is None else f" of frequency {axis.freq}"
+    return f"{axis.kind} labels{freq}{'' if axis.tz is None else ' with a time zone'}"
