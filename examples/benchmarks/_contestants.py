@@ -1,10 +1,10 @@
-"""The two contestants of every race, doing the same work in the same order.
+"""sklstm and the Keras loop: two contestants that do the same work in the same order.
 
-Owns the sizes, the made-up data, the plain Keras 3 loop as people write it, and the
-sklstm estimator set up to match. Times nothing: the races do.
+This module owns the sizes, the artificial data, the Keras 3 loop as tutorials write it,
+and the estimator with the settings that match it. The races do the timing.
 
-Keras and sklstm are imported inside the functions, so that a process which runs one
-contestant does not pay for the other.
+Keras and sklstm are imported inside the functions, so that a process which runs one of
+them does not import the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Size:
-    """One shape of network and data: what decides the cost of an epoch."""
+    """The sizes of a network and its data, on which the cost of an epoch depends."""
 
     batch_size: int  # B, lanes
     sequence_length: int  # T, steps in a window
@@ -34,7 +34,7 @@ class Size:
 
     @property
     def network(self) -> str:
-        """The size without the number of batches, where that is not what counts."""
+        """The size as text, without the number of batches."""
         units = "+".join(str(n) for n in self.units)
         return f"B{self.batch_size} T{self.sequence_length} F{self.n_features} U{units}"
 
@@ -62,7 +62,7 @@ def make_rows(size: Size) -> tuple[Array, Array]:
 
 
 def draw_rows(n_rows: int, n_features: int) -> tuple[Array, Array]:
-    """Random features and a target that needs the recent past, in time order.
+    """Random features, and a target that depends on the last eight rows.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def draw_rows(n_rows: int, n_features: int) -> tuple[Array, Array]:
 
 
 def make_series(n_rows: int) -> tuple[Array, Array]:
-    """Weekly pattern, trend and noise, framed to predict the next value.
+    """A series of weekly pattern, trend and noise, as inputs and next values.
 
     Returns
     -------
@@ -95,7 +95,9 @@ def make_series(n_rows: int) -> tuple[Array, Array]:
 
 
 def keras_windows(X: Array, y: Array, T: int, B: int) -> tuple[Array, Array]:
-    """Stride-1 windows and their targets, the newest multiple of B of them.
+    """A window ending at each row, and its target; the oldest are dropped.
+
+    As many are dropped as do not fill a batch of B.
 
     Returns
     -------
@@ -117,8 +119,9 @@ def build_keras(
 ) -> Any:
     """Build and compile the stateful model of the tutorials.
 
-    Its initial weights are those given, or (None) as Keras draws them. XLA compiles
-    only layers that were told not to use cuDNN.
+    Its initial weights are `weights`, or those that Keras draws if that is None. With
+    ``jit_compile=True``, `use_cudnn` must be False: XLA cannot compile a layer that may
+    use cuDNN.
     """
     import keras
 
@@ -163,7 +166,7 @@ def loop_keras(
 def fit_keras(
     size: Size, X: Array, y: Array, weights: list[Array], epochs: int
 ) -> list[float]:
-    """Whole Keras fit, from rows to trained model; returns its losses."""
+    """Cut windows, build the model and train it; return its losses."""
     windows, targets = keras_windows(X, y, size.sequence_length, size.batch_size)
     model = build_keras(size, weights)
     return loop_keras(model, windows, targets, epochs, size.batch_size)
@@ -175,7 +178,7 @@ def fit_keras(
 def make_sklstm(
     size: Size, epochs: int, learning_rate: float = LEARNING_RATE, **params: Any
 ) -> Any:
-    """Make the estimator that does what ``loop_keras`` does."""
+    """Make an estimator that trains as ``loop_keras`` does."""
     from sklstm import StatefulLSTMRegressor
 
     return StatefulLSTMRegressor(
@@ -191,6 +194,6 @@ def make_sklstm(
 
 
 def fit_sklstm(size: Size, epochs: int) -> Any:
-    """Whole sklstm fit, from rows to trained and seeded estimator."""
+    """Make the rows of a size and fit an estimator on them."""
     X, y = make_rows(size)
     return make_sklstm(size, epochs).fit(X, y)

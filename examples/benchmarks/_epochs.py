@@ -1,21 +1,20 @@
 """Race ``epoch``: seconds per epoch of training, at four sizes.
 
-All contestants are warm, start from the same weights, and take turns, each of about a
-second.
+All contestants start from the same weights, and have been run once before they take
+turns of about a second each. A turn of M epochs is timed as follows.
 
-- sklstm has no public call that runs one epoch, so its epoch is what M further epochs
-  add to a fit: (fit with 1 + M epochs - fit with 1 epoch) / M. That holds all that an
-  epoch costs, history included, and leaves out what a fit costs once, which is another
-  race.
-- The Keras loop is timed as it stands: M times ``fit(epochs=1)`` and reset on a
-  compiled model, divided by M; also with ``steps_per_execution``, which runs all
-  batches of an epoch in one TensorFlow call, and *compiled*, which has XLA compile that
-  besides (``jit_compile=True``).
-- scikeras alone: one ``fit`` of M epochs on windows, a callback resets the states.
-- PyTorch: M epochs of an eager loop, with its default threads and with one. In the
-  summary is the faster of the two in each turn.
-- The floor: an epoch's matrix products at the best speed that this run measured with
-  NumPy, the same figure in every turn.
+- sklstm: no public call runs a single epoch, so its time is what M further epochs add
+  to a fit, (fit with 1 + M epochs - fit with 1 epoch) / M. This includes all that an
+  epoch costs, such as the history. It leaves out what a fit costs once, which is the
+  subject of the race ``fit``.
+- The Keras loop: M times ``fit(epochs=1)`` and a reset, on a built model, divided by M.
+  It also races with ``steps_per_execution``, which runs all batches of an epoch in one
+  call of TensorFlow, and as *compiled*, with ``jit_compile=True`` in addition.
+- scikeras alone: one ``fit`` of M epochs on windows; a callback resets the states.
+- PyTorch: M epochs of an eager loop, with the default number of threads and with one.
+  The summary takes the faster of the two in each turn.
+- The floor: the time of an epoch's matrix products at the best speed of NumPy that was
+  measured in this run, the same figure in every turn.
 
 The losses of the first epochs must agree.
 """
@@ -40,17 +39,17 @@ from _turns import OURS, Turns, take_turns
 FLOOR = "floor"
 PYTORCH_FASTER = "PyTorch, its faster setting"
 TURNS = 7
-TARGETS = {  # at least so many times as long as sklstm, by size
+TARGETS = {  # how many times as long as sklstm, at least, by the number of the size
     LOOP: {1: 120.0, 2: 30.0, 3: 6.0, 4: 2.0},
     PYTORCH_FASTER: {1: 25.0, 2: 6.0, 3: 1.3, 4: 1.2},
 }
-FLOOR_TARGET = 2.5  # sklstm at most so many times as long as the floor
+FLOOR_TARGET = 2.5  # how many times as long as the floor sklstm takes, at most
 FLOOR_SIZE = 4
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How many epochs have their losses compared, and how long a turn is at least."""
+    """How many epochs' losses are compared, and the least length of a turn."""
 
     first_epochs: int = 10
     turn_seconds: float = 1.0
@@ -60,7 +59,7 @@ QUICK_PACE = Pace(3, 0.1)
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Race at all sizes; at the smallest one if quick."""
+    """Race at all sizes, or only at the smallest one in a quick run."""
     numbers = [1] if plan.quick else list(SIZES)
     raced, differences, speeds = {}, {}, []
     for number in numbers:
@@ -79,7 +78,7 @@ def race(report: Report, plan: Plan) -> None:
 
 
 def sum_up(report: Report, number: int, turns: Turns) -> None:
-    """Hold one size's ratios against their targets, if they have any."""
+    """Add the ratios of one size to the summary, with their targets."""
     if PYTORCH in turns.times:
         turns = turns.merged((PYTORCH, PYTORCH_ALONE), PYTORCH_FASTER)
     for name in turns.times:
@@ -98,7 +97,7 @@ def sum_up(report: Report, number: int, turns: Turns) -> None:
 
 @dataclass(frozen=True)
 class SizeResult:
-    """One size: times, and the largest relative difference of each rival's losses."""
+    """Times at one size, and the largest relative difference of each rival's losses."""
 
     turns: Turns
     differences: dict[str, float]
@@ -130,11 +129,11 @@ def race_size(size: Size, plan: Plan) -> SizeResult:
 
 # --- in the contestants' processes ------------------------------------------------
 
-_TURNS: dict[str, Callable[[], float]] = {}  # of those started in this process
+_TURNS: dict[str, Callable[[], float]] = {}  # of the contestants in this process
 
 
 def start_ours(size: Size, pace: Pace) -> tuple[list[float], list[Array]]:
-    """Make sklstm ready to take turns; return its first losses and initial weights."""
+    """Prepare sklstm for its turns; return its first losses and initial weights."""
     import_contestants()
     fitted = fit_sklstm(size, pace.first_epochs)
     train = partial(fit_sklstm, size)
@@ -144,7 +143,7 @@ def start_ours(size: Size, pace: Pace) -> tuple[list[float], list[Array]]:
 
 
 def start_rival(name: str, size: Size, weights: list[Array], pace: Pace) -> list[float]:
-    """Make a rival ready to take turns; return its first losses."""
+    """Prepare a rival for its turns; return its first losses."""
     losses, train = RIVALS[name].start(size, weights, pace.first_epochs)
     epochs = count_epochs(train, pace.turn_seconds)
     _TURNS[name] = partial(time_epoch, train, epochs)
@@ -152,12 +151,12 @@ def start_rival(name: str, size: Size, weights: list[Array], pace: Pace) -> list
 
 
 def take_turn(name: str) -> float:
-    """Return a contestant's seconds per epoch."""
+    """Run one turn of a contestant; return its seconds per epoch."""
     return _TURNS[name]()
 
 
 def time_epoch(train: Callable[[int], Any], epochs: int) -> float:
-    """Seconds of each of ``epochs`` epochs."""
+    """Mean seconds per epoch in a run of ``epochs`` epochs."""
     return seconds(partial(train, epochs)) / epochs
 
 
@@ -168,7 +167,7 @@ def time_added_epoch(train: Callable[[int], Any], epochs: int) -> float:
 
 
 def count_epochs(train: Callable[[int], Any], turn_seconds: float) -> int:
-    """Return how many epochs take at least ``turn_seconds``: 1, 2, 4, 8, ..."""
+    """Return the first of 1, 2, 4, 8, ... epochs that take ``turn_seconds`` or more."""
     epochs = 1
     while seconds(partial(train, epochs)) < turn_seconds:
         epochs *= 2

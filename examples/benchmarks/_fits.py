@@ -1,21 +1,21 @@
-"""Race ``fit``: what a whole fit costs, the first and the second in a process.
+"""Race ``fit``: the time of a whole fit, for the first and the second in a process.
 
-Three tables. The first is of a small estimator alone, making it included; nothing that
-an ``import`` does is timed:
+The race prints three tables. The first is about a small estimator of sklstm. It times
+the estimator's constructor and ``fit``, but no imports:
 
 - *first*: the first fit of a process, which compiles;
-- *first, kept programs*: the same in a process that finds on disk what another one
-  compiled, in the folder that an environment variable names;
-- *second*: another fit of the same shape in the process of *first*.
+- *first, kept programs*: the same, in a process that finds the programs which another
+  process compiled, in the folder that an environment variable names;
+- *second*: another fit of the same size in the process of *first*.
 
-The second is of fits of ten epochs at all sizes, from rows to trained model, beside the
-Keras loop's: the first fit in a process of its own, and a second one of the same shape.
-sklstm's fit includes a pass over the training rows that leaves the state at their end;
-the loop's has no such pass.
+The second table compares fits of ten epochs with those of the Keras loop, at all sizes,
+from rows to a trained model: the first fit in a process of its own, and a second one of
+the same size. The fit of sklstm includes a pass over the training rows that computes
+the state at their end. The loop has no such pass.
 
-The third is of the hardest case for compiling: a huge network, two epochs, and never
-again. It is raced against the same program uncompiled, as TensorFlow runs its graph,
-without a target: whether compiling pays so soon is asked, not promised.
+The third table is about the case in which compiling pays least: a huge network that is
+trained once, for two epochs. The same program is raced uncompiled, as a graph that
+TensorFlow runs. There is no target, since either may be faster.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Fits:
 
     seconds: tuple[float, float]
     losses: tuple[list[float], list[float]]
-    weights: list[Array] | None = None  # initial ones, of sklstm's
+    weights: list[Array] | None = None  # initial weights, of sklstm only
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Time the small fits, the whole fits of all sizes, then the huge ones."""
+    """Time small fits, whole fits at all sizes, and fits of a huge network."""
     race_small_fits(report, plan)
     race_whole_fits(report, plan)
     race_huge_fits(report, plan)
@@ -79,7 +79,7 @@ def race_small_fits(report: Report, plan: Plan) -> None:
     """Time first fits in fresh processes, with and without programs on disk."""
     note(f"first fits at {SMALL}")
     with tempfile.TemporaryDirectory() as folder:
-        in_fresh_process(fit_ours, SMALL, EPOCHS, folder)  # leaves its programs there
+        in_fresh_process(fit_ours, SMALL, EPOCHS, folder)  # fills the folder
         keeps = any(Path(folder).iterdir())
         fits = take_turns(
             {
@@ -118,7 +118,7 @@ def check_small_fits(
 
 
 def in_fresh_process(function: Callable[..., Fits], *args: Any) -> Fits:
-    """Call a function in a process that nothing else uses, quick or not."""
+    """Call a function in a process of its own, also in a quick run."""
     with Process() as process:
         return process.call(function, *args)
 
@@ -127,7 +127,7 @@ def in_fresh_process(function: Callable[..., Fits], *args: Any) -> Fits:
 
 
 def race_whole_fits(report: Report, plan: Plan) -> None:
-    """Time whole fits of both at all sizes; at the smallest one if quick."""
+    """Time whole fits of both at all sizes, or at the smallest one in a quick run."""
     sizes = [SIZES[1]] if plan.quick else list(SIZES.values())
     epochs = QUICK_EPOCHS if plan.quick else EPOCHS
     raced, differences = {}, {}
@@ -150,7 +150,7 @@ def race_whole_fits(report: Report, plan: Plan) -> None:
 
 
 def race_whole_fits_at(size: Size, epochs: int, plan: Plan) -> dict[str, list[Fits]]:
-    """Let both fit in turns, from the same initial weights."""
+    """Let sklstm and the loop fit in turns, from the same initial weights."""
     weights: list[Array] = []
 
     def run_ours() -> Fits:
@@ -168,7 +168,7 @@ def race_whole_fits_at(size: Size, epochs: int, plan: Plan) -> dict[str, list[Fi
 
 
 def race_huge_fits(report: Report, plan: Plan) -> None:
-    """Time the first fit of a huge network, compiled and not; of a small if quick."""
+    """Time first fits of a huge network, compiled and not; a small one if quick."""
     size = SIZES[1] if plan.quick else HUGE
     label = f"{size}, {HUGE_EPOCHS} epochs"
     note(f"compiled or not at {label}")
@@ -194,7 +194,7 @@ def race_huge_fits(report: Report, plan: Plan) -> None:
 
 
 def fit_ours(size: Size, epochs: int, folder: str | None = None) -> Fits:
-    """Fit sklstm twice; programs are kept in `folder`, where one is given."""
+    """Fit sklstm twice; compiled programs are kept in `folder`, if one is given."""
     os.environ.pop(CACHE_VARIABLE, None)
     if folder is not None:
         os.environ[CACHE_VARIABLE] = folder
@@ -211,7 +211,7 @@ def fit_ours(size: Size, epochs: int, folder: str | None = None) -> Fits:
 
 
 def fit_once(size: Size, epochs: int, is_compiled: bool) -> Fits:
-    """Fit sklstm for the first time in a process, its passes compiled or not."""
+    """Fit sklstm once in a process that has not fitted before, compiled or not."""
     import_contestants()
     import tensorflow as tf
 
@@ -228,7 +228,7 @@ def fit_once(size: Size, epochs: int, is_compiled: bool) -> Fits:
 
 
 def fit_loop(size: Size, epochs: int, weights: list[Array]) -> Fits:
-    """Fit by the Keras loop twice, from these initial weights."""
+    """Fit by the Keras loop twice, both times from `weights`."""
     import_contestants()
     X, y = make_rows(size)
     losses: list[list[float]] = []

@@ -1,9 +1,9 @@
-"""The floor: how fast this machine could do an epoch's matrix products.
+"""The floor: a time that no implementation of an epoch can reach on this machine.
 
-Owns the count of operations and the machine's measured speed at them. What an LSTM
-does besides (gates, gathering windows, the optimizer) is left out, and the small
-products of one time step run slower than the large one measured here, so nobody can
-get down to the floor.
+It is the number of operations in an epoch's matrix products, divided by the speed at
+which this machine was measured to do them. The rest of an LSTM (gates, gathering of
+windows, the optimizer) is left out. Also, the small products of a time step run slower
+than the large one that is measured here.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 from _contestants import Size
 from _measure import seconds
 
-SIDE = 1024  # of the matrices that measure the speed
-N_PRODUCTS = 20  # in a turn; the fastest one counts
+SIDE = 1024  # of the square matrices whose product is timed
+N_PRODUCTS = 20  # that are timed in a turn; the fastest one counts
 
 
 def count_operations(size: Size) -> int:
     """Return the floating-point operations of an epoch's matrix products.
 
-    A layer multiplies its input (F columns) and its state (U) by 4U gates for each of
-    T steps and B lanes. Backward, each product gives two of the same size, for the
-    gradients of its two factors; the input of the first layer needs none.
+    For each of T steps and B lanes, a layer multiplies its input of F values, and its
+    state of U values, by matrices of 4U columns. In the backward pass each of these
+    products leads to two of the same size, for the gradients of its two factors. The
+    input of the first layer needs no gradient.
     """
     steps = size.n_batches * size.batch_size * size.sequence_length
     total, n_inputs = 0, size.n_features
@@ -36,7 +37,7 @@ def count_operations(size: Size) -> int:
 
 
 def time_floor(size: Size) -> float:
-    """Return the seconds of an epoch's operations at the machine's speed just now."""
+    """Measure the machine's speed; return the seconds that an epoch takes at it."""
     matrix = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
     multiply = partial(np.matmul, matrix, matrix)
     fastest = min(seconds(multiply) for _ in range(N_PRODUCTS))

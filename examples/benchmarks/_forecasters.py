@@ -1,14 +1,14 @@
-"""Race ``epoch``, a row of its own: whole fits beside skforecast's.
+"""Race ``epoch``, in a table of its own: whole stateless fits beside skforecast's.
 
-skforecast trains stateless windows that forecast one column of a frame, in one call
-that also checks the frame, cuts the windows and predicts them all once more, for the
-spread of its residuals. So it can be raced neither by the epoch nor with state carried,
-and is raced here: the same column, windows, network, initial weights and number of
-epochs, by whole fits on either side, without a target.
+skforecast trains a stateless network on windows of one column of a frame. One call
+checks the frame, cuts the windows, trains, and predicts all windows once more for the
+spread of the residuals. So its epochs cannot be timed, and it cannot carry the state.
+Whole fits are raced here instead, without a target. Both have the same column, windows,
+network, initial weights and number of epochs.
 
-Both are warm. skforecast fits a network that it was given, which it neither builds nor
-traces anew, and which goes on from where the fit before left it; sklstm starts each fit
-anew. skforecast's default network has another dense layer, which is left out.
+Both have fitted once before. skforecast then goes on training the model that it was
+given, and need not build or trace it again; sklstm begins each fit anew. The second
+dense layer of skforecast's default network is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ForecasterResult:
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Race whole fits, where skforecast is installed."""
+    """Race whole fits, if skforecast is installed."""
     if not is_installed(SKFORECAST):
         return
     size = QUICK_SIZE if plan.quick else SIZE
@@ -62,7 +62,7 @@ def race(report: Report, plan: Plan) -> None:
 
 
 def race_fits(size: Size, repeats: int) -> ForecasterResult:
-    """Fit both once, compare their losses, then let them take turns."""
+    """Fit both once and compare their losses, then let them take turns."""
     import_contestants()
     X, y = make_series(size.n_rows)  # row i is the value before y[i]
     ours = make_sklstm(size, EPOCHS, stateful=False, shuffle=False).fit(X, y)
@@ -77,7 +77,7 @@ def race_fits(size: Size, repeats: int) -> ForecasterResult:
 
 
 def make_frame(X: Array, y: Array) -> Any:
-    """Return the column that X and y were framed from, as skforecast takes it."""
+    """Return the series of which X and y are pieces, in the form skforecast takes."""
     import numpy as np
     import pandas as pd
 
@@ -89,7 +89,7 @@ def build_forecaster(size: Size, frame: Any, weights: list[Array]) -> Any:
     import keras
     from skforecast.deep_learning import ForecasterRnn, create_and_compile_model
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints the versions
+    with contextlib.redirect_stdout(io.StringIO()):  # skforecast prints versions
         model = create_and_compile_model(
             series=frame,
             lags=size.sequence_length,
@@ -104,7 +104,8 @@ def build_forecaster(size: Size, frame: Any, weights: list[Array]) -> Any:
         )
     model.set_weights(weights)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it copies the model, its optimizer unbuilt
+        # skforecast copies the model, and Keras warns that its optimizer is not built.
+        warnings.simplefilter("ignore")
         return ForecasterRnn(
             estimator=model,
             levels="value",

@@ -1,10 +1,10 @@
-"""Race ``grid``: a small search, twelve fits, each followed by predicting the fold.
+"""Race ``grid``: a search of twelve fits, each scored on its held-out rows.
 
-sklstm runs it by GridSearchCV, the Keras loop by nested loops, each in a process of its
-own; imports are not timed, compiling is. The loop gets the same initial weights, pads
-the last batch, and warms its state on the training rows before it predicts, so that
-both must give the same errors. It does not call ``keras.backend.clear_session()``, as
-most such code does not.
+sklstm is searched by GridSearchCV, the Keras model by nested loops, each in a process
+of its own. Imports are not timed, but compiling is. The loops use the same initial
+weights, fill up the last batch, and run the training rows through the network before
+they predict, to bring the state to their end. So both must find the same errors. Like
+most such code, the loops do not call ``keras.backend.clear_session()``.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from _report import Report, note
 from _turns import OURS, Turns, take_turns
 
 TURNS = 3
-TARGET = 25.0  # the loop takes at least so many times as long
+TARGET = 25.0  # how many times as long the loops take, at least
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A small search: by itself 2 batch sizes, 2 learning rates, 3 folds: 12 fits."""
+    """A search. By default, 2 batch sizes, 2 learning rates and 3 folds: 12 fits."""
 
     n_rows: int = 999
     epochs: int = 10
@@ -49,7 +49,7 @@ class Grid:
     n_splits: int = 3
 
     def size(self, batch_size: int) -> Size:
-        """Return the network of one fit; the number of batches is the fold's."""
+        """Return the size of one fit; its number of batches depends on the fold."""
         return Size(batch_size, self.sequence_length, 1, (self.units,), 0)
 
     def folds(self) -> list[tuple[Array, Array]]:
@@ -68,7 +68,7 @@ class Grid:
 
     @property
     def network(self) -> str:
-        """The network of all its fits."""
+        """The sizes of the networks, as text."""
         lanes = ",".join(str(n) for n in self.batch_sizes)
         return f"B{lanes} T{self.sequence_length} F1 U{self.units}"
 
@@ -83,7 +83,7 @@ QUICK_GRID = Grid(99, 2, batch_sizes=(7,), learning_rates=(1e-3,), n_splits=2)
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Let both run the grid in turns, each time in processes of their own."""
+    """Let both run the grid in turns, each time in a fresh process."""
     grid = QUICK_GRID if plan.quick else Grid()
     logs: dict[str, SearchLog] = {}
 
@@ -109,7 +109,7 @@ def race(report: Report, plan: Plan) -> None:
 
 
 def make_search(grid: Grid, **options: Any) -> Any:
-    """Make the GridSearchCV that fits and scores the grid's members, and no more."""
+    """Make the GridSearchCV of the grid, without a final fit on all rows."""
     from sklearn.model_selection import GridSearchCV
 
     return GridSearchCV(
@@ -127,11 +127,11 @@ def make_search(grid: Grid, **options: Any) -> Any:
 
 @dataclass
 class SearchLog:
-    """What a search left: its time, and error and initial weights of every fit."""
+    """The time of a search, and the error and initial weights of each fit in it."""
 
     seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
-    weights: list[list[Array]] = field(default_factory=list)  # of sklstm's only
+    weights: list[list[Array]] = field(default_factory=list)  # of sklstm only
 
 
 def run_sklstm(grid: Grid) -> SearchLog:
@@ -143,7 +143,7 @@ def run_sklstm(grid: Grid) -> SearchLog:
 
 
 def run_keras(grid: Grid, weights: list[list[Array]]) -> SearchLog:
-    """Run the grid by nested loops, from these initial weights of every fit."""
+    """Run the grid by nested loops; `weights` are the initial ones of each fit."""
     import_contestants()
     log = SearchLog()
     log.seconds = seconds(partial(search_keras, grid, weights, log))
@@ -151,7 +151,7 @@ def run_keras(grid: Grid, weights: list[list[Array]]) -> SearchLog:
 
 
 def search_sklstm(grid: Grid, log: SearchLog) -> None:
-    """Fit and score the grid's members by GridSearchCV."""
+    """Fit and score all members of the grid by GridSearchCV."""
 
     def score(estimator: Any, X: Array, y: Array) -> float:
         log.scores.append(mean_squared_error(estimator.predict(X), y))
@@ -162,7 +162,7 @@ def search_sklstm(grid: Grid, log: SearchLog) -> None:
 
 
 def search_keras(grid: Grid, weights: list[list[Array]], log: SearchLog) -> None:
-    """Fit and score the grid's members by the Keras loop."""
+    """Fit and score all members of the grid by the Keras loop."""
     for start, member in zip(weights, grid.fits(), strict=True):
         log.scores.append(fit_keras_member(grid, start, *member))
 
@@ -188,10 +188,10 @@ def fit_keras_member(
 def predict_keras_after(
     model: Any, size: Size, X: Array, y: Array, n_train: int
 ) -> Array:
-    """Predict the rows from ``n_train`` on, the state warmed on the rows before.
+    """Predict the rows from ``n_train`` on, from the state after the rows before.
 
-    A stateful model answers in whole batches only, so the last batch is filled up
-    with copies of the last window, and their answers are thrown away.
+    A stateful model predicts whole batches only. So the last batch is filled up with
+    copies of the last window, whose predictions are discarded.
     """
     B, T = size.batch_size, size.sequence_length
     reset_keras(model)

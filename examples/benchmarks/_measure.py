@@ -1,6 +1,6 @@
-"""Measuring tools of the benchmarks: the clock, the memory gauge, the machine.
+"""Clock, memory gauge, differences, and a description of the machine.
 
-Knows nothing of what is measured.
+Nothing here knows what is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 LIBRARIES = ("tensorflow", "keras", "scikit-learn", "scikeras", "numpy")
-OPTIONAL_LIBRARIES = ("torch", "skforecast")  # named where they are installed
+OPTIONAL_LIBRARIES = ("torch", "skforecast")  # contestants only if installed
 MEGABYTE = 2**20
 SAMPLING_SECONDS = 0.002  # a peak shorter than this may be missed
 
@@ -34,7 +34,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def median_seconds(work: Callable[[], Any], n_calls: int) -> float:
-    """Return the median seconds of so many calls, each timed by itself."""
+    """Return the median seconds of ``n_calls`` calls, each timed by itself."""
     return float(np.median([seconds(work) for _ in range(n_calls)]))
 
 
@@ -42,7 +42,7 @@ def median_seconds(work: Callable[[], Any], n_calls: int) -> float:
 
 
 def relative_difference(ours: Any, theirs: Any) -> float:
-    """Return the largest relative difference; infinite where one is not finite."""
+    """Return the largest relative difference; infinity if a value is not finite."""
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         return float("inf")
@@ -50,7 +50,7 @@ def relative_difference(ours: Any, theirs: Any) -> float:
 
 
 def absolute_difference(ours: Any, theirs: Any) -> float:
-    """Return the largest absolute difference; infinite where one is not finite."""
+    """Return the largest absolute difference; infinity if a value is not finite."""
     difference = np.abs(np.asarray(ours, float) - np.asarray(theirs, float))
     return float(np.max(difference)) if np.isfinite(difference).all() else float("inf")
 
@@ -61,9 +61,9 @@ def absolute_difference(ours: Any, theirs: Any) -> float:
 def resident_mb() -> float:
     """Return the resident memory of this process in MB.
 
-    Linux tells the current value. Elsewhere the peak so far stands in for it: its
-    growth is still an upper bound of what a long run needs. Where neither is to be
-    had (Windows) the answer is NaN.
+    Linux gives the present value. On other systems the peak so far is returned, whose
+    growth is an upper bound of what a long run needs; on Windows, which gives neither,
+    NaN.
     """
     if os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm") as file:
@@ -87,12 +87,12 @@ def memory_kind() -> str:
 
 
 class PeakMemory:
-    """Watches resident memory from a thread while work is done in a ``with`` block.
+    """The peak of resident memory in a ``with`` block, sampled by a thread.
 
     Attributes
     ----------
     growth_mb : float
-        By how much the highest value seen was above the one at the start.
+        The peak, less the memory at the start of the block.
     """
 
     def __enter__(self) -> PeakMemory:
@@ -117,7 +117,7 @@ class PeakMemory:
 
 
 def slope(values: Sequence[float]) -> float:
-    """Return the least-squares growth of ``values`` per element."""
+    """Return by how much ``values`` grow from one to the next, by least squares."""
     return float(np.polyfit(np.arange(len(values)), values, 1)[0])
 
 

@@ -1,9 +1,9 @@
-"""Race ``memory``: how much resident memory grows with every fit of a process.
+"""Race ``memory``: by how much resident memory grows with each fit in a process.
 
-sklstm first fits every member of the grid once, which compiles what there is to
-compile, and then many more; the figure is the least-squares slope of resident memory
-over those. The Keras loop runs its members for one epoch each: what it leaves behind
-are traced functions, a set for every model, however long that is trained.
+sklstm first fits every member of the grid once, which compiles all programs that it
+needs. Then it fits many more, and the growth is the least-squares slope of resident
+memory over these. The Keras loop trains each member for one epoch only: what stays in
+memory is a set of traced functions for each model, whatever its number of epochs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from _report import Report, note
 from _tables import print_table
 from _turns import OURS
 
-TARGET = 0.5  # MB a fit, at most
+TARGET = 0.5  # MB for each fit, at most
 N_FITS = 50
 N_QUICK_FITS = 12
 N_LOOP_FITS = 12
@@ -28,7 +28,7 @@ N_QUICK_LOOP_FITS = 2
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Fit many times in one process each, and print how memory went."""
+    """Fit many times in a process for each contestant, and print the memory."""
     grid = QUICK_GRID if plan.quick else Grid()
     n_fits = N_QUICK_FITS if plan.quick else N_FITS
     n_loop_fits = N_QUICK_LOOP_FITS if plan.quick else N_LOOP_FITS
@@ -66,7 +66,7 @@ def fit_ours(grid: Grid, n_fits: int) -> list[float]:
 
 
 def fit_loop(grid: Grid, n_fits: int) -> list[float]:
-    """Run members by the Keras loop, an epoch each; return the memory after each."""
+    """Train members by the Keras loop for an epoch; return the memory after each."""
     import_contestants()
     once = replace(grid, epochs=1)
     megabytes = []

@@ -1,9 +1,9 @@
-"""Race ``parallel``: a search in two worker processes against the same one in none.
+"""Race ``parallel``: the same search with ``n_jobs=1`` and with ``n_jobs=2``.
 
-The same GridSearchCV with ``n_jobs=1`` and ``n_jobs=2``, each in a fresh process that
-has imported all it needs. The time is that of ``fit`` by the clock on the wall, so
-that of the two workers holds their starting and their imports. Both must find the same
-parameters, and the very same score.
+Each runs GridSearchCV in a fresh process that has imported all it needs. The wall-clock
+time of ``fit`` is measured, so that with ``n_jobs=2`` it includes the start of two
+worker processes and their imports. Both must find the same parameters, and exactly the
+same score.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from _turns import Turns, take_turns
 
 ALONE, TWO = "n_jobs=1", "n_jobs=2"
 TURNS = 3
-TARGET = 1.6  # n_jobs=1 takes at least so many times as long
+TARGET = 1.6  # how many times as long n_jobs=1 takes, at least
 
 
 SEARCH = Grid(4_000, 150, 14, 32, (8, 16), (1e-3, 3e-3, 1e-2), 3)
@@ -31,7 +31,7 @@ QUICK_SEARCH = Grid(100, 2, 3, 8, (8,), (1e-3, 1e-2), 2)
 
 @dataclass(frozen=True)
 class SearchResult:
-    """How long a search took, and what it found."""
+    """The time of a search, and its result."""
 
     seconds: float
     best_score: float
@@ -39,7 +39,7 @@ class SearchResult:
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Let both search in turns, and compare what they find."""
+    """Let both search in turns, and compare their results."""
     search = QUICK_SEARCH if plan.quick else SEARCH
     results = take_turns(
         {
@@ -58,7 +58,7 @@ def race(report: Report, plan: Plan) -> None:
 
 
 def compare(report: Report, alone: SearchResult, two: SearchResult) -> str:
-    """Check that both found the same; return the difference of their scores."""
+    """Check that both results are the same; return the difference of their scores."""
     difference = absolute_difference(alone.best_score, two.best_score)
     if alone.best_params != two.best_params:
         difference = float("inf")

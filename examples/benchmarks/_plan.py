@@ -1,4 +1,4 @@
-"""How a run of the races is done: what the command line asked of every race."""
+"""The options of a run, which every race reads."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from _processes import Processes
 
 @dataclass(frozen=True)
 class Plan:
-    """What every race is told.
+    """The options of a run.
 
     Parameters
     ----------
     processes : Processes
-        Where to measure.
+        The processes in which to measure.
     quick : bool
-        Whether to race at reduced size, only to see that everything runs and agrees.
+        Whether to race at reduced size, to see that everything runs and agrees.
     repeats : int or None
-        Turns, where the command line says how many.
+        Number of turns in every race; None for each race's own.
     """
 
     processes: Processes
@@ -26,5 +26,5 @@ class Plan:
     repeats: int | None = None
 
     def turns(self, usual: int) -> int:
-        """Return how many turns to take in a race that usually takes so many."""
+        """Return the number of turns for a race that takes ``usual`` turns itself."""
         return self.repeats or (1 if self.quick else usual)

@@ -1,7 +1,7 @@
-"""The processes that measurements run in.
+"""The processes that measurements run in: their start, imports and end.
 
-Owns their starting and ending, and the imports inside them. Functions sent to a
-process are module-level ones, their arguments and results plain values.
+A function that is sent to a process must be at the top level of a module, and its
+arguments and results must be picklable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Process:
-    """A fresh interpreter that keeps what it has set up from call to call."""
+    """A fresh interpreter process, which stays alive between calls."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -28,7 +28,7 @@ class Process:
         self.close()
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return ``function(*args)``, computed there."""
+        """Return ``function(*args)``, computed in the process."""
         return self._pool.submit(function, *args).result()
 
     def close(self) -> None:
@@ -37,16 +37,16 @@ class Process:
 
 
 class Processes:
-    """Where the measurements run: each in a fresh process, or all of them in one.
+    """The processes of all measurements: a fresh one for each, or one for all.
 
-    Sharing one saves the seconds that importing TensorFlow takes, again and again; it
-    is for a check that everything runs, since nothing is measured in it for the first
-    time.
+    A shared process saves the seconds that each import of TensorFlow takes. It is meant
+    for checks that everything runs: in it, only the first measurement can include what
+    happens once in a process.
 
     Parameters
     ----------
     shared : bool
-        Whether all run in one.
+        Whether one process is used for all measurements.
     """
 
     def __init__(self, shared: bool) -> None:
@@ -61,7 +61,7 @@ class Processes:
 
     @contextmanager
     def lend(self) -> Iterator[Process]:
-        """Lend a process, to be called several times."""
+        """Lend a process for several calls."""
         if self._shared is not None:
             yield self._shared
             return
@@ -69,7 +69,7 @@ class Processes:
             yield process
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return ``function(*args)``, computed in one of them."""
+        """Return ``function(*args)``, computed in one of the processes."""
         with self.lend() as process:
             return process.call(function, *args)
 
@@ -77,9 +77,8 @@ class Processes:
 def import_contestants() -> None:
     """Import all that sklstm and the Keras loop need, so that no import is timed.
 
-    sklstm comes first, as in a program that has nothing else: it imports TensorFlow and
-    Keras quietly, and tells TensorFlow which folder to keep programs in, where one is
-    named.
+    sklstm is imported first, as in a program that uses nothing else: it imports
+    TensorFlow without its messages, and passes it the folder for compiled programs.
     """
     for module in ("sklstm.regressor", "sklearn.model_selection"):
         importlib.import_module(module)

@@ -1,6 +1,6 @@
-"""What the races found: tables, disagreements, and a summary with targets.
+"""The report: tables, disagreements, a summary with targets, and the exit status.
 
-Owns the printed report and the exit status. Figures come in; none is measured here.
+It prints figures that the races have measured.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ import numpy as np
 from _tables import print_table, spread
 from _turns import Turns
 
-AGREEMENT = 1e-3  # relative: float32 sums taken in another order, over 10 epochs
+# The relative difference allowed: over 10 epochs, float32 sums in another order give
+# losses that differ by less.
+AGREEMENT = 1e-3
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 
 def note(doing: str) -> None:
-    """Show progress, apart from the tables."""
+    """Print progress to stderr, apart from the tables."""
     print(f"... {doing}", file=sys.stderr, flush=True)
 
 
 class Report:
-    """Prints as the races go on, and remembers what failed or fell short.
+    """Prints tables as races end, and collects disagreements and the summary.
 
     Parameters
     ----------
     judged : bool
-        Whether the figures are held against their targets.
+        Whether figures are compared with their targets.
     """
 
     def __init__(self, judged: bool) -> None:
@@ -40,7 +42,7 @@ class Report:
         print(f"{text}\n", flush=True)
 
     def check(self, what: str, difference: float, allowed: float = AGREEMENT) -> str:
-        """Remember results that differ too much; return the difference as text."""
+        """Record a disagreement if there is one; return the difference as text."""
         if not difference <= allowed:
             self.disagreements.append(
                 f"{what} differ by {difference:.1e}, more than {allowed:g}"
@@ -60,11 +62,11 @@ class Report:
         ----------
         title : str
         raced : mapping of str to Turns
-            By what sets them apart, such as the size.
+            The turns of each race, by a label such as the size.
         unit : {"s", "ms", "µs"}
         differences : mapping of (str, str) to str
-            How far a contestant's results were from the base's, by the key in `raced`
-            and the contestant.
+            How much a contestant's results differ from the base's, by the label of the
+            race and the contestant.
         """
         rows = [
             [
@@ -91,7 +93,7 @@ class Report:
         at_most: float | None = None,
         unit: str = "times",
     ) -> None:
-        """Remember a figure; its median meets or misses a target, if it has one."""
+        """Add a figure to the summary, whose median may have a target."""
         median = float(np.median(values))
         goal = verdict = "-"
         if at_least is not None:

@@ -1,14 +1,13 @@
-"""Others who train the same network on the same windows, in the same order.
+"""The rivals of race ``epoch``: other ways to train the same network on the same data.
 
-Owns the ways to train that sklstm's epochs are raced against. Each way is a function
-``start(size, weights, epochs)``: it builds the network with these initial weights,
-trains it for so many epochs, and returns their losses and a function that trains the
-warm network for further ones. All cut their windows and build their network before;
-neither is timed.
+Each is a function ``start(size, weights, epochs)``. It cuts the windows, builds the
+network with these initial weights, and trains it for this number of epochs. It returns
+their losses, and a function that trains the same network for further epochs, which is
+what the race times.
 
-Libraries are imported inside the functions. PyTorch races in a process without
-TensorFlow: 2.15 and 2.21 of the two abort where both are imported, each bringing an
-LLVM of its own.
+Libraries are imported inside the functions. PyTorch needs a process without TensorFlow:
+a process that imports PyTorch 2.15 and TensorFlow 2.21 aborts, because each brings its
+own LLVM.
 """
 
 from __future__ import annotations
@@ -35,17 +34,18 @@ TORCH = "torch"
 KERAS_EPSILON = 1e-7  # of Keras's Adam
 ADAM_BETA_2 = 0.999  # of both libraries' Adam
 
-Started = tuple[list[float], Callable[[int], Any]]  # first losses; train further
+# The losses of the first epochs, and a function that trains for further ones.
+Started = tuple[list[float], Callable[[int], Any]]
 
 
 @dataclass(frozen=True)
 class Rival:
-    """A way to train, and the library it takes.
+    """A way to train, and the library that it needs.
 
     Parameters
     ----------
     start : callable
-        ``start(size, weights, epochs)``, as above.
+        ``start(size, weights, epochs)``, as this module describes it.
     library : str
         Name of the module.
     """
@@ -55,7 +55,7 @@ class Rival:
 
 
 def cut_windows(size: Size) -> tuple[Array, Array]:
-    """Return the windows and targets of a size, for Keras and its kin."""
+    """Return the windows and targets of a size."""
     return keras_windows(*make_rows(size), size.sequence_length, size.batch_size)
 
 
@@ -65,7 +65,7 @@ def cut_windows(size: Size) -> tuple[Array, Array]:
 def start_loop(
     size: Size, weights: list[Array], epochs: int, **options: Any
 ) -> Started:
-    """Train by the plain loop, the model built with these options."""
+    """Train by the plain loop; `options` are those of `build_keras`."""
     model = build_keras(size, weights, **options)
     train = partial(train_loop, model, cut_windows(size), size.batch_size)
     return train(epochs), train
@@ -74,17 +74,17 @@ def start_loop(
 def train_loop(
     model: Any, windows: tuple[Array, Array], batch_size: int, epochs: int
 ) -> list[float]:
-    """Pass over the windows with the plain loop, on a compiled model."""
+    """Train a built model by the plain loop for this number of epochs."""
     return loop_keras(model, *windows, epochs, batch_size)
 
 
 def start_epoch_at_once(size: Size, weights: list[Array], epochs: int) -> Started:
-    """Train by the plain loop, all batches of an epoch in one TensorFlow call."""
+    """Train by the plain loop, with all batches of an epoch in one TensorFlow call."""
     return start_loop(size, weights, epochs, steps_per_execution=size.n_batches)
 
 
 def start_compiled(size: Size, weights: list[Array], epochs: int) -> Started:
-    """Train by the plain loop, all batches of an epoch in one call, by XLA."""
+    """Train as `start_epoch_at_once` does, with the call compiled by XLA."""
     return start_loop(
         size,
         weights,
@@ -96,10 +96,10 @@ def start_compiled(size: Size, weights: list[Array], epochs: int) -> Started:
 
 
 def start_scikeras(size: Size, weights: list[Array], epochs: int) -> Started:
-    """Train by scikeras alone: one ``fit`` on windows, a callback resets the states.
+    """Train by scikeras alone: one ``fit`` on windows; a callback resets the states.
 
-    It starts warm from the second call on, so that neither building nor tracing is in
-    its time.
+    With ``warm_start=True``, further calls of ``fit`` neither build nor trace the
+    model.
     """
     from scikeras.wrappers import KerasRegressor
 
@@ -118,7 +118,7 @@ def start_scikeras(size: Size, weights: list[Array], epochs: int) -> Started:
 
 
 def train_scikeras(regressor: Any, windows: tuple[Array, Array], epochs: int) -> None:
-    """Pass over the windows with a scikeras estimator that starts warm."""
+    """Train a scikeras estimator for further epochs."""
     regressor.fit(*windows, epochs=epochs)
 
 
@@ -141,15 +141,15 @@ def start_pytorch(
 ) -> Started:
     """Train by an eager PyTorch loop that carries the state.
 
-    With as many threads as PyTorch takes by itself, or as are given: they help large
-    networks, and hold up small ones by waiting for each other.
+    It has `n_threads` threads, or PyTorch's default number if that is None. Threads
+    speed up large networks and slow down small ones, in which they wait for each other.
     """
     train = partial(train_pytorch, PyTorchLoop(size, weights), n_threads)
     return train(epochs), train
 
 
 def train_pytorch(loop: PyTorchLoop, n_threads: int | None, epochs: int) -> list[float]:
-    """Pass over the batches with so many threads, and leave their number as it was."""
+    """Train with this number of threads, and restore the number afterwards."""
     import torch
 
     usual = torch.get_num_threads()
@@ -161,7 +161,7 @@ def train_pytorch(loop: PyTorchLoop, n_threads: int | None, epochs: int) -> list
 
 
 class PyTorchLoop:
-    """The loop that people write in PyTorch, on windows cut into batches before.
+    """The usual training loop in PyTorch, on windows that were cut into batches before.
 
     Parameters
     ----------
@@ -184,11 +184,11 @@ class PyTorchLoop:
         self._batches = list(zip(*batches, strict=True))
 
     def train(self, epochs: int) -> list[float]:
-        """Pass over the batches so many times; return the epochs' losses."""
+        """Train for this number of epochs; return their losses."""
         return [self._train_epoch() for _ in range(epochs)]
 
     def _train_epoch(self) -> float:
-        """Pass over the batches from zero state; return the mean of their losses."""
+        """Train for one epoch from zero state; return the mean of its losses."""
         from torch.nn.functional import mse_loss
 
         state, total = None, 0.0
@@ -205,8 +205,9 @@ class PyTorchLoop:
     def _step(self) -> None:
         """Update the weights as Keras's Adam does.
 
-        Keras adds its epsilon before it corrects the second moment, PyTorch after, so
-        that equal ones differ thirtyfold in the first step, and losses by 0.3 %.
+        Keras adds epsilon before it corrects the bias of the second moment, PyTorch
+        after. With equal epsilons, their effect would differ thirtyfold in the first
+        step, and losses by 0.3 %.
         """
         self._n_steps += 1
         correction = 1 - ADAM_BETA_2**self._n_steps
@@ -217,9 +218,10 @@ class PyTorchLoop:
 def build_pytorch(size: Size, weights: list[Array]) -> tuple[Any, Any]:
     """Build the layers with Keras's weights.
 
-    Gates come in the same order in both, matrices transposed. PyTorch adds two biases
-    where Keras has one: ours is the first, the second is zero and stays so, or the
-    bias would move twice as far in a step.
+    Both have the same order of gates, but PyTorch's matrices are transposed. PyTorch
+    adds two biases where Keras has one. Keras's is the first of them here. The second
+    is zero and not trained, since otherwise their sum would move twice as far in a
+    step.
     """
     import torch
 

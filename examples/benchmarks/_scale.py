@@ -1,18 +1,19 @@
-"""Race ``scale``: does a fit's memory grow with the rows alone, and its time linearly?
+"""Race ``scale``: do the memory and the time of a fit grow linearly with the rows?
 
-One epoch on more and more rows, each number of rows in a fresh process, which first
-makes the rows and runs a tiny fit of the same network: that imports, starts and
-compiles all that a fit needs whatever its length. Then two fits on all rows:
+Each number of rows is fitted in a fresh process, for one epoch. The process first makes
+the rows and runs a tiny fit of the same network, which does all that every fit needs,
+whatever its length: imports, the start of TensorFlow, and most of the compiling. Two
+fits on all rows follow:
 
-- The first gives the memory: the highest resident memory during the fit less that
-  before it, when the rows are already held. A thread reads ``/proc/self/statm`` every
-  2 ms (where there is none, the process's peak so far stands in). Compiling for this
-  many rows is in it, since the tiny fit's programs are for fewer, and so is what a
-  batch needs while it is trained on, some B * T * 4U numbers several times over.
-- The second gives the time, all compiling done.
+- The first one's memory is measured: the peak of resident memory during the fit, less
+  the memory before it, which includes the rows. A thread reads ``/proc/self/statm``
+  every 2 ms (on other systems than Linux, the peak of the process is taken). The figure
+  includes compiling again, since the programs of the tiny fit are for fewer rows, and
+  what the training of a batch needs, several arrays of B * T * 4U numbers.
+- The second one's time is measured, with all programs compiled.
 
-Both must give the same loss. Windows of all these rows, as Keras takes them, would fill
-T times as much memory as the rows.
+Both must give the same loss. All windows at once, as Keras takes them, would need T
+times the memory of the rows.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from _report import Report, note
 from _tables import print_table, spread
 from _turns import take_turns
 
-NETWORK = Size(64, 100, 8, (32,), 0)  # K is that of the rows
+NETWORK = Size(64, 100, 8, (32,), 0)  # K depends on the number of rows
 N_ROWS = (10_000, 100_000, 1_000_000)
 QUICK_NETWORK = Size(64, 10, 8, (8,), 0)
 N_QUICK_ROWS = (1_000, 5_000)
 TURNS = 1  # a turn takes minutes
-MEMORY_TARGET = 4.0  # growth at most so many times the bytes of X, at the most rows
-TIME_TARGET = 1.5  # seconds a row at most so many times those at a tenth of the rows
+MEMORY_TARGET = 4.0  # growth divided by the size of X, at most, at the most rows
+TIME_TARGET = 1.5  # seconds a row divided by those at a tenth of the rows, at most
 
 
 @dataclass(frozen=True)
 class LongFit:
-    """One number of rows: time, memory, and whether two fits agree."""
+    """Time and memory of two fits on one number of rows, and how much they differ."""
 
     seconds: float  # of the second fit
     growth_mb: float  # in the first fit
@@ -48,7 +49,7 @@ class LongFit:
 
 
 def race(report: Report, plan: Plan) -> None:
-    """Fit all numbers of rows in turns, and print time and memory."""
+    """Fit each number of rows in turns, and print time and memory."""
     network = QUICK_NETWORK if plan.quick else NETWORK
     numbers = N_QUICK_ROWS if plan.quick else N_ROWS
     fits = take_turns(
@@ -72,7 +73,7 @@ def measure(plan: Plan, network: Size, n_rows: int) -> LongFit:
 
 
 def tell(report: Report, n_rows: int, fits: list[LongFit]) -> list[object]:
-    """Check that one number of rows agrees, and return its line of the table."""
+    """Check that the fits on one number of rows agree; return its row of the table."""
     difference = max(fit.difference for fit in fits)
     return [
         n_rows,
@@ -86,7 +87,7 @@ def tell(report: Report, n_rows: int, fits: list[LongFit]) -> list[object]:
 
 
 def sum_up(report: Report, network: Size, fits: dict[str, list[LongFit]]) -> None:
-    """Hold the most rows against what they hold, and against fewer rows."""
+    """Add the memory and the time at the most rows to the summary."""
     fewer, most = list(fits)[-2:]
     pairs = list(zip(fits[fewer], fits[most], strict=True))
     shares = [fit.growth_mb / fit.rows_mb for _, fit in pairs]
@@ -102,7 +103,7 @@ def sum_up(report: Report, network: Size, fits: dict[str, list[LongFit]]) -> Non
 
 
 def fit_long(network: Size, n_rows: int) -> LongFit:
-    """Fit a few rows, then all rows twice: for their memory, and for their time."""
+    """Fit a few rows, then all rows twice, to measure first memory and then time."""
     import_contestants()
     X, y = draw_rows(n_rows, network.n_features)
     n_few = network.batch_size + network.sequence_length

@@ -1,17 +1,18 @@
-"""Races ``step`` and ``predict``: what an answer costs once the network is trained.
+"""Races ``step`` and ``predict``: the time of a prediction by a trained network.
 
-``step``: the next row of a live series, answered and remembered by ``model.step(row)``;
-beside it the same network in Keras, stateful, asked by ``model.predict`` of one window
-and by calling the model directly. Each call is timed by itself; a turn is a number of
-calls, and its figure their median.
+``step``: the next row of a live series. sklstm predicts it and advances its state by
+``model.step(row)``. The same stateful network in Keras does so by ``model.predict`` of
+one window, and by a direct call of the model. Each call is timed by itself; a turn has
+a number of calls, and their median is its time.
 
-``predict``: many new rows at once, by ``predict(X)`` from zero state, against
-``model.predict(windows)`` of the Keras model, the windows cut before. Keras answers
-whole batches of complete windows only. sklstm also answers the first rows, which have
-too few before them to fill a window, and those of the last, unfilled batch, and is
-timed with them.
+``predict``: many new rows at once, by ``predict(X)`` from zero state, and by
+``model.predict(windows)`` of the Keras model, with windows that were cut before. Keras
+predicts whole batches of complete windows only. The time of sklstm includes further
+rows: the first ones, which have too few rows before them to fill a window, and those of
+the last batch, which is not full.
 
-Both networks are warm and have the same weights, and their answers must agree.
+Both networks have been called before and have the same weights. Their predictions must
+agree.
 """
 
 from __future__ import annotations
@@ -39,18 +40,20 @@ from _report import Report, note
 from _turns import OURS, Turns, take_turns
 
 KERAS_PREDICT, KERAS_CALL = "Keras predict", "Keras call"
-LARGE = Size(32, 14, 1, (32,), 50)  # K and so the number of rows is that of the fit
+LARGE = Size(32, 14, 1, (32,), 50)  # K is the number of batches in the fit
 N_ROWS = 100_000
 N_QUICK_ROWS = 1_000
-N_COMPARED = 10_000  # rows, of those answered one at a time: `predict` compiles these
+N_COMPARED = 10_000  # rows by `step`; for so many, `predict` compiles a program
 N_KERAS_COMPARED = 20
-STEP_CALLS = {OURS: 2_000, KERAS_CALL: 200, KERAS_PREDICT: 30}  # in a turn
+STEP_CALLS = {OURS: 2_000, KERAS_CALL: 200, KERAS_PREDICT: 30}  # calls in a turn
 QUICK_STEP_CALLS = {OURS: 200, KERAS_CALL: 20, KERAS_PREDICT: 5}
 TURNS = 5
 STEP_TARGET = 60.0  # microseconds, at most
-PREDICT_TARGET = 10.0  # Keras takes at least so many times as long
-SAME_ANSWERS = 1e-6  # absolute, answers being near 1: step against predict
-KERAS_ANSWERS = 1e-4  # absolute: against Keras, over many steps in float32
+PREDICT_TARGET = 10.0  # how many times as long Keras takes, at least
+# Absolute differences allowed between predictions, which are about 1 in size: of `step`
+# and `predict`, and of sklstm and Keras, after many steps in float32.
+SAME_ANSWERS = 1e-6
+KERAS_ANSWERS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def make_new_rows(n_rows: int) -> Array:
 
 
 def race_step(report: Report, plan: Plan) -> None:
-    """Time one row's answer."""
+    """Time the prediction of a single row."""
     note(f"step at {SMALL.network}")
     n_calls = QUICK_STEP_CALLS if plan.quick else STEP_CALLS
     result = plan.processes.call(race_steps, n_calls, plan.turns(TURNS))
@@ -100,7 +103,7 @@ def race_step(report: Report, plan: Plan) -> None:
 
 
 def race_steps(n_calls: dict[str, int], repeats: int) -> ServingResult:
-    """Compare the answers to some rows, then time calls in turns."""
+    """Compare the predictions of some rows, then time calls in turns."""
     ours, model = make_both(SMALL)
     X = make_new_rows(N_COMPARED)
     rows = list(X[:, np.newaxis])  # each (1, 1)
@@ -127,7 +130,7 @@ def call_keras(model: Any, window: Array) -> Array:
 
 
 def time_calls(call: Any, inputs: list[Array], n_calls: int) -> float:
-    """Return the median seconds of calls with one input after the other."""
+    """Return the median seconds of ``n_calls`` calls, with the inputs in turn."""
     stream = cycle(inputs)
     return median_seconds(lambda: call(next(stream)), n_calls)
 
@@ -136,7 +139,7 @@ def time_calls(call: Any, inputs: list[Array], n_calls: int) -> float:
 
 
 def race_predict(report: Report, plan: Plan) -> None:
-    """Time the answers to many new rows."""
+    """Time the predictions of many new rows."""
     n_rows = N_QUICK_ROWS if plan.quick else N_ROWS
     label = f"{n_rows} rows at {LARGE.network}"
     note(f"predict {label}")
@@ -151,7 +154,7 @@ def race_predict(report: Report, plan: Plan) -> None:
 
 
 def race_predictions(n_rows: int, repeats: int) -> ServingResult:
-    """Compare the answers, which warms both up, then let them take turns."""
+    """Compare the predictions, which compiles all programs, then time in turns."""
     ours, model = make_both(LARGE)
     X = make_new_rows(n_rows)
     B, T = LARGE.batch_size, LARGE.sequence_length
@@ -171,11 +174,11 @@ def race_predictions(n_rows: int, repeats: int) -> ServingResult:
 
 
 def predict_ours(ours: Any, X: Array) -> Array:
-    """Answer all rows from zero state."""
+    """Predict all rows from zero state."""
     return ours.reset_states().predict(X)
 
 
 def predict_keras(model: Any, windows: Array, batch_size: int) -> Array:
-    """Answer whole batches of windows from zero state."""
+    """Predict whole batches of windows from zero state."""
     reset_keras(model)
     return model.predict(windows, batch_size=batch_size, verbose=0)[:, 0]

@@ -1,7 +1,4 @@
-"""Markdown tables and the figures in them.
-
-Knows nothing of what the figures mean.
-"""
+"""Markdown tables, and the format of figures in them."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import numpy as np
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
-    """Format as ``median [min-max]`` with so many significant digits."""
+    """Format as ``median [min-max]``, each with ``digits`` significant digits."""
     middle, low, high = (
         shorten(float(value), digits)
         for value in (np.median(values), np.min(values), np.max(values))

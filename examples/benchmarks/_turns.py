@@ -1,7 +1,4 @@
-"""Contestants that take turns, and how their times compare.
-
-Owns the alternation and the ratios; times nothing itself.
-"""
+"""Turns of contestants, and the ratios of their times."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ Result = TypeVar("Result")
 def take_turns(
     contestants: Mapping[str, Callable[[], Result]], repeats: int
 ) -> dict[str, list[Result]]:
-    """Call each contestant once in each of ``repeats`` turns; return what they gave.
+    """Call each contestant once in each of ``repeats`` turns; return their results.
 
-    Every second turn goes through them backwards, so that a machine which slows down
-    or speeds up during a turn favours nobody.
+    The order is reversed in every second turn, so that no contestant gains if the
+    machine becomes slower or faster during a turn.
     """
     results: dict[str, list[Result]] = {name: [] for name in contestants}
     names = list(contestants)
@@ -33,26 +30,26 @@ def take_turns(
 
 @dataclass(frozen=True)
 class Turns:
-    """Seconds that each contestant took, one figure for every turn.
+    """The seconds that each contestant took in each turn.
 
     Parameters
     ----------
     times : mapping of str to sequence of float
-        By contestant.
+        The seconds in each turn, by contestant.
     base : str
-        Whom the others are compared with.
+        The contestant that the others are compared with.
     """
 
     times: Mapping[str, Sequence[float]]
     base: str = OURS
 
     def ratios(self, name: str) -> list[float]:
-        """Return how many times as long as the base a contestant took, by turn."""
+        """Return a contestant's time divided by that of the base, for each turn."""
         pairs = zip(self.times[name], self.times[self.base], strict=True)
         return [theirs / ours for theirs, ours in pairs]
 
     def merged(self, names: Sequence[str], label: str) -> Turns:
-        """Return these turns with some contestants as one: in each turn the fastest."""
+        """Return the turns with the fastest of ``names`` in each, as one contestant."""
         times = {name: self.times[name] for name in self.times if name not in names}
         together = zip(*(self.times[name] for name in names), strict=True)
         times[label] = [min(turn) for turn in together]

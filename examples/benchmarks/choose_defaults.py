@@ -1,23 +1,22 @@
-"""What other settings than the defaults would do on real series.
+"""Compare other settings with the package's defaults on real series.
 
-The defaults have windows of one row in one lane, so that the smallest data can be
-fitted, ten rows say, whatever would do better on more.
+The defaults, windows of one row in one lane, were chosen so that the smallest data can
+be fitted, such as ten rows. On more data other settings may be better.
 
-This fits candidate settings on real series, each setting varied by itself from a base,
-then the best of each setting together, then the defaults as the package has them. Every
-candidate forecasts the next row of every series, in time-series folds and with several
-seeds, the inputs and a numeric target scaled to mean 0, variance 1. A score is the
-error on the held-out rows divided by that of persistence (the next value will be the
-last one): root mean square error for a number, error rate for a class. Below 1 beats
-persistence. The best of each setting is chosen and scored on the same folds, so its
-score flatters it.
+Candidates are a base, the base with one setting changed, the best values of all
+settings together, and the package's defaults. Every candidate forecasts the next row of
+every series, in time-series folds and with several seeds. Inputs and numeric targets
+are scaled to mean 0 and variance 1. A score is the error on the held-out rows divided
+by that of persistence, which predicts the last value: the root mean square error for
+numbers, the error rate for classes. A score below 1 is better than persistence. The
+best values are chosen and scored on the same folds, so that their score is too good.
 
-A candidate's rank is its place among all candidates, 1 for the best, averaged over
-series and seeds; equal scores share a place. It does not let one series with large
-differences decide.
+The rank of a candidate is its place among all candidates, 1 for the best, averaged over
+series and seeds; equal scores share a place. By ranks, a single series with large
+differences does not decide.
 
 Run ``python choose_defaults.py``, with ``--quick`` for a check of a minute, or with
-``--base sequence_length=1 batch_size=1`` to look around another base.
+``--base sequence_length=1 batch_size=1`` to vary another base.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ CHOICES: dict[str, tuple[float, ...]] = {
     "learning_rate": (1e-3, 3e-3, 1e-2),
     "units": (16, 32, 64),
 }
-QUICK = ("batch_size", "epochs", "learning_rate")  # few programs to compile
+QUICK = ("batch_size", "epochs", "learning_rate")  # these need few compiled programs
 BASE = {
     "sequence_length": 14,
     "batch_size": 8,
@@ -60,7 +59,7 @@ BASE = {
     "learning_rate": 3e-3,
     "units": 32,
 }
-N_ROWS = 1200  # of the long series: keeps a run of all candidates to minutes
+N_ROWS = 1200  # the newest of each series, so that a run takes minutes
 N_SPLITS = 3
 
 Settings = dict[str, float]
@@ -68,7 +67,7 @@ Settings = dict[str, float]
 
 @dataclass(frozen=True)
 class Series:
-    """A real series, framed to forecast the next row."""
+    """A real series as inputs and targets, each target being in the next row."""
 
     name: str
     X: Any  # (n_rows, n_features)
@@ -88,23 +87,23 @@ class Series:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one candidate did on one series: one number for each seed."""
+    """The scores of one candidate on one series, and the time of its fits."""
 
-    scores: list[float]  # error relative to persistence, geometric mean over folds
-    seconds: float  # of one fit, mean
+    scores: list[float]  # one for each seed, a geometric mean over folds
+    seconds: float  # mean of all fits
 
 
 # --- the series -------------------------------------------------------------------
 
 
 def next_value(name: str, values: Any) -> Series:
-    """Frame one column to forecast its next value from itself."""
+    """Return a series in which a column's next value is forecast from itself."""
     column = np.asarray(values, float)
     return Series(name, column[:-1, np.newaxis], column[1:])
 
 
 def load_all() -> list[Series]:
-    """Return hourly and daily, univariate and multivariate, numbers and classes."""
+    """Return all six series: hourly and daily, one column and many, also classes."""
     hours, days = load_bike_rentals(), load_seattle_weather()
     daily = hours["rentals"].resample("D").sum()
     X_bike, y_bike = load_bike_rentals(return_X_y=True)
@@ -124,7 +123,7 @@ def load_all() -> list[Series]:
 
 
 def vary_one_at_a_time(base: Settings, names: Iterable[str]) -> dict[str, Settings]:
-    """Return the base, and the base with one setting changed, under their names."""
+    """Return the base, and the base with each setting changed, by name."""
     candidates = {"base": base}
     for name in names:
         for value in CHOICES[name]:
@@ -134,9 +133,9 @@ def vary_one_at_a_time(base: Settings, names: Iterable[str]) -> dict[str, Settin
 
 
 def combine_best(base: Settings, ranks: dict[str, float]) -> Settings:
-    """Return the best value of each setting, by rank, all together.
+    """Return the values of all settings that have the best ranks.
 
-    The base's own stays where no other is better, or none was tried.
+    A setting keeps the base's value if no other is better, or none was tried.
     """
     best = dict(base)
     for name, values in CHOICES.items():
@@ -147,7 +146,7 @@ def combine_best(base: Settings, ranks: dict[str, float]) -> Settings:
 
 
 def make_estimator(series: Series, settings: Settings, seed: int) -> BaseEstimator:
-    """Return the estimator behind scalers of its inputs and of a numeric target."""
+    """Return the estimator, with its inputs and a numeric target scaled."""
     params: dict[str, Any] = dict(settings)
     if "learning_rate" in params:
         params["optimizer__learning_rate"] = params.pop("learning_rate")
@@ -174,7 +173,7 @@ def measure_all(
 ) -> list[list[Outcome]]:
     """Return the outcomes, one row for each candidate, one column for each series.
 
-    A series is one job, so that few programs are compiled by both of two workers.
+    Each series is one job, so that different workers compile few programs twice.
     """
     run = Parallel(n_jobs=jobs, verbose=10)
     columns = run(delayed(measure_series)(one, candidates, seeds) for one in series)
@@ -218,7 +217,7 @@ def score_fold(
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Return the mean that suits ratios."""
+    """Return the geometric mean, which is that of ratios."""
     return float(np.exp(np.mean(np.log(list(values)))))
 
 

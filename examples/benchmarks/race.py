@@ -1,14 +1,12 @@
-"""Race sklstm against others who do the same work, and check that answers agree.
+"""Race sklstm against other programs that do the same work, and compare the results.
 
-``python race.py`` runs every race, ``python race.py epoch grid`` those two, and
-``python race.py --quick`` all of them at reduced size, in about a minute, without
-holding figures against targets. README.md, beside this file, lists contestants and
-targets; what each race times, and how, is told at the top of its module.
+``python race.py`` runs all races, ``python race.py epoch grid`` the two that are named,
+and ``python race.py --quick`` all of them at reduced size, in about a minute and
+without targets. README.md in this folder lists contestants and targets and explains how
+times and ratios are taken. The top of each race's module says what is timed.
 
-Contestants take turns within one run. A time is the median over the turns with the
-least and the largest, and a ratio the same of the ratios turn by turn (of the floor,
-the best of the run in every turn). Exits with status 1 where results that should agree
-do not; a missed target is only reported.
+The exit status is 1 if results that should agree do not. A missed target is reported,
+and does not change the status.
 """
 
 from __future__ import annotations
@@ -67,7 +65,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def name_missing() -> str:
-    """Return one line on the contestants that are left out; empty if none is."""
+    """Return one line that names contestants not installed; empty if all are."""
     missing = [name for name in OPTIONAL_LIBRARIES if not is_installed(name)]
     if not missing:
         return ""
