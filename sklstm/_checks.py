@@ -73,7 +73,7 @@ def check_bool(name: str, value: Any) -> bool:
 
 
 def check_option(name: str, value: Any, options: Sequence[str]) -> str:
-    """`value`, which must be one of some strings."""
+    """`value`; raise TypeError or ValueError unless it is one of `options`."""
     if not isinstance(value, str) or value not in options:
         listed = ", ".join(map(repr, options[:-1])) + f" or {options[-1]!r}"
         kind = TypeError if not isinstance(value, str) else ValueError

@@ -4,7 +4,7 @@ A `Program` owns one Keras model with its variables and the compiled passes over
 Compiling costs about a second, so programs outlive fits: the process-wide `POOL`
 lends a program to one user at a time, who loads weights into it and reads them back.
 
-Every pass walks a batch table (see `_geometry`) in a loop inside the program. The
+Every pass walks a batch table (see `_rows.lanes`) in a loop inside the program. The
 number of batches is a run-time value and arrays are padded to a capacity, so that
 folds of different lengths share one compilation; windows are gathered inside the
 loop, so that memory grows with the rows and not with rows times sequence_length.
@@ -61,7 +61,7 @@ class Program:
         self.states = state_variables(self.model)
         self.sequence_length = network.sequence_length
         self.n_outputs = self.model.outputs[0].shape[-1]
-        self.trainers = Latest(MOST_TRAINERS)  # of `_trainer`
+        self.trainers = Latest(MOST_TRAINERS)  # of `training_program`
         self.compiled_by: Any = None  # the trainer whose loss the model has
         self._held: Callable[[], Parameters | None] = lambda: None
         self._rooms: set[int] = set()

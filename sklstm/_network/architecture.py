@@ -66,7 +66,10 @@ class StackedLSTM:
         return replace(self, batch_size=batch_size)
 
     def for_steps(self, n_lanes: int) -> StackedLSTM:
-        """The same network for steps; its layers take them in any number of lanes."""
+        """The network for lanes that take one step at a time.
+
+        It does not depend on `n_lanes`: `StackedGraph` takes any number of lanes.
+        """
         return replace(self, batch_size=1, sequence_length=1)
 
     def zero_states(self) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -181,11 +184,11 @@ class UserNetwork:
         return self._told(batch_size=batch_size)
 
     def for_steps(self, n_lanes: int) -> UserNetwork:
-        """The same network for so many lanes that take one step at a time."""
+        """The network for `n_lanes` lanes that take one step at a time."""
         return self._told(batch_size=n_lanes, sequence_length=1)
 
     def _told(self, **changes) -> UserNetwork:
-        """The network that the function builds when it is told something else."""
+        """The network that the function builds from `meta` with these changes."""
         meta = {**dict(self.meta), **changes}
         key = (*self.key, *sorted(changes.items()))
         return replace(self, meta=tuple(meta.items()), key=key)

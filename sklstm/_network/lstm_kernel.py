@@ -115,7 +115,7 @@ def lstm_forward(x, h, c, block, n_steps, live=None, carry=None):
     units = h.shape[1]
     halves = cell.halves(units)
     W, R, b = tf.split(block, [n_features, units, 1])
-    # scaled once for all steps, so that a step is a product, a sum and a tanh
+    # scaled once before the loop, so that a step is a product, a sum and a tanh
     W, R, b = W * halves, R * halves, b * halves
     z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)
     z = tf.reshape(z, (-1, n_lanes, cell.N_GATES * units))  # (T, B, 4U)
@@ -181,7 +181,7 @@ def _many_steps(live, carry, x, h, c, block):
     z = tf.reshape(z, (n_steps, n_lanes, cell.N_GATES * units))
     if carry is not None:
         h, c = h * carry[0], c * carry[0]
-        # what each step hands on: the next step's `carry`, and all after the last one
+        # h and c of a step are multiplied by the next step's `carry`, the last by one
         hand_on = tf.pad(carry[1:], [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
     h_0 = h
 

@@ -1,7 +1,7 @@
 """The epoch loop: resets, callbacks, validation, progress, history.
 
-Owns the order of events in training. The arithmetic is the engine's; what the rows
-mean is the estimator's.
+Owns the order of events in training. The arithmetic is in the compiled programs; what
+the rows mean is known to the estimator.
 """
 
 from __future__ import annotations
