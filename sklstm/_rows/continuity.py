@@ -4,10 +4,10 @@ Owns how times are counted and compared, and what is said where rows do not foll
 what this does to the state. NumPy and pandas only.
 
 A label is counted as its *ordinal*, an int64 that grows with time. A break is a row
-that is not one usual step after the row before it of its own series. Functions share
-these arguments: `ordinals`, int64 of shape (n,), for the n rows of a call; `breaks`,
-bool of shape (n,); `last_seen`, int64 of shape (n_series,), the ordinal of the last row
-seen of each series before the call, `NEVER` where there was none.
+that is not one usual step after the row before it of its own series. In what follows
+`ordinals` is int64 of shape (n,) and `breaks` bool of shape (n,), for the n rows of a
+call; `last_seen` is int64 of shape (n_series,), the ordinal of the last row seen of
+each series before the call, `NEVER` where there was none.
 """
 
 from __future__ import annotations
@@ -128,26 +128,17 @@ class TimeAxis:
                 f"{len(missing)} row(s) of X have no time (NaT or NA), first row"
                 f" {missing[0]}. Give these rows a time, or drop them."
             )
-        if isinstance(time, pd.DatetimeIndex):
-            return time.as_unit(self.unit).asi8
-        if isinstance(time, pd.PeriodIndex):
-            return time.asi8
-        return time.to_numpy().astype(np.int64)
+        labels: Any = time
+        if self.kind == "integer":
+            return labels.to_numpy().astype(np.int64)
+        return (labels.as_unit(self.unit) if self.unit else labels).asi8
 
     def follows(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Whether each `after` is the step right after its `before`, of shape (n,)."""
         if self.step is None:
             return after > before
-        if self.calendar == "day of month":
-            start, end = map(pd.DatetimeIndex, (self._wall(before), self._wall(after)))
-            same_day = start + pd.DateOffset(months=self.step) == end
-            last_day = start + pd.offsets.MonthEnd(self.step) == end
-            return same_day | (last_day & start.is_month_end)
         if self.calendar is not None:
-            follows = self._count(after) - self._count(before) == self.step
-            elapsed = (self._wall(after) - self._wall(before)).view(np.int64)
-            is_aligned = (elapsed % self._hours(24) == 0) | (self.calendar == "month")
-            return follows & is_aligned
+            return self._follows_calendar(before, after)
         follows = after - before == self.step
         if self.tz is not None and self.step >= self._hours(2):
             # The same time of the day, after a day of 23 or 25 hours.
@@ -156,14 +147,27 @@ class TimeAxis:
             follows[other] = elapsed.view(np.int64) == self.step
         return follows
 
+    def _follows_calendar(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        start, end = self._wall(before), self._wall(after)
+        if self.calendar == "day of month":
+            dates = pd.DatetimeIndex(start)
+            same_day = dates + pd.DateOffset(months=self.step or 1) == end
+            last_day = dates + pd.offsets.MonthEnd(self.step or 1) == end
+            return same_day | (last_day & dates.is_month_end)
+        follows = self._count(after) - self._count(before) == self.step
+        if self.calendar != "month":
+            follows &= (end - start).view(np.int64) % self._hours(24) == 0
+            follows &= np.is_busday(end.astype("M8[D]"), str(self.calendar))
+        return follows
+
     def name(self, ordinal: int) -> str:
         """The label as a reader knows it, such as "2024-03-01 05:00" or "2024Q1"."""
         if self.kind == "integer":
             return str(int(ordinal))
         if self.kind == "period":
             return str(pd.Period(ordinal=int(ordinal), freq=self.freq))
-        moment = np.datetime64(int(ordinal), self.unit)
-        label = pd.Timestamp(moment, tz="UTC").tz_convert(self.tz)
+        label = pd.Timestamp(np.datetime64(int(ordinal), self.unit), tz="UTC")
+        label = label.tz_convert(self.tz)  # to None: without a zone
         in_days = self.calendar or (self.step or 1) % self._hours(24) == 0
         if in_days and label.time().isoformat() == "00:00:00":
             return f"{label:%Y-%m-%d}"
@@ -184,8 +188,8 @@ class TimeAxis:
         """About how many rows are left out between others, of shape (n,); 0 or more."""
         if self.calendar is not None:
             before, after = self._count(before), self._count(after)
-        steps = np.rint((after - before) / (self.step or np.inf))
-        return np.maximum(steps - 1, 0).astype(np.int64)
+        n_steps = (after - before) / (self.step or np.inf)
+        return np.maximum(np.rint(n_steps) - 1, 0).astype(np.int64)
 
     def _count(self, ordinals: np.ndarray) -> np.ndarray:
         """Dates in what `step` counts, by the clock on the wall, of shape (n,)."""
@@ -194,9 +198,8 @@ class TimeAxis:
             return wall.view(np.int64)
         if "month" in self.calendar:
             return wall.astype("M8[M]").view(np.int64)
-        is_open = np.array([int(digit) for digit in self.calendar])
-        weeks, weekday = np.divmod(wall.astype("M8[D]").view(np.int64) + 3, 7)
-        return weeks * is_open.sum() + np.cumsum(is_open)[weekday]
+        days = wall.astype("M8[D]")
+        return np.busday_count("0001-01-01", days, self.calendar)
 
     def _wall(self, ordinals: np.ndarray) -> np.ndarray:
         """Dates by the clock on the wall, which jumps with summer time: datetime64."""
@@ -235,10 +238,7 @@ def check_order(axis: TimeAxis, ordinals: np.ndarray, labels: RowLabels) -> None
 def find_breaks(
     axis: TimeAxis, ordinals: np.ndarray, codes: np.ndarray, last_seen: np.ndarray
 ) -> np.ndarray:
-    """Whether each row does not follow the one before it of its series: (n,), bool.
-
-    The first row of a series follows `last_seen`, and anything where that is `NEVER`.
-    """
+    """Breaks: rows that do not follow the row before, or `last_seen` if not `NEVER`."""
     before = _rows_before(ordinals, codes, last_seen)
     unseen = before == NEVER
     return ~(axis.follows(np.where(unseen, ordinals, before), ordinals) | unseen)
@@ -265,8 +265,7 @@ def report_breaks(
     before = _rows_before(ordinals, labels.codes, last_seen)[breaks]
     n, *others = axis.n_missing(before, ordinals[breaks])
     what = f"about {n} row(s) are missing" if n else "this is another one"
-    if ordinals[row] <= before[0]:
-        what = "time does not move forward"
+    what = what if ordinals[row] > before[0] else "time does not move forward"
     text = (
         f"Rows of {labels.series_name(code)} do not follow one another: row {row} of X"
         f" is labelled {axis.name(ordinals[row])}, and the {place} before it"
