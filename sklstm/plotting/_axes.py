@@ -35,6 +35,44 @@ class Display:
         return ax
 
 
+class ImageDisplay(Display):
+    """Base of the Displays of an image."""
+
+    def plot(self, ax=None, **imshow_kw):
+        """Draw the image.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+        **imshow_kw : dict
+            Keywords for ``ax.imshow``.
+
+        Returns
+        -------
+        self : Display
+            The Display itself.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as the constructor expects them.
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = self._take_axes(ax, figsize=self._figsize())
+        self._draw(ax, imshow_kw)
+        return self
+
+    def _figsize(self) -> tuple[float, float]:
+        """The size of a new figure; raises ValueError for data that cannot be drawn."""
+        raise NotImplementedError
+
+    def _draw(self, ax, imshow_kw: dict[str, Any]) -> None:
+        """Draw the image and its labels, and set `image_` and `colorbar_`."""
+        raise NotImplementedError
+
+
 def require_matplotlib(owner: str) -> None:
     """Raise ImportError with the command to install matplotlib, if it is missing."""
     try:

@@ -108,13 +108,8 @@ class ForecastDisplay(Display):
             these times, such as ``X.index + pd.Timedelta(hours=1)``.
         unit : str, default=None
             Unit of the values, for the axis.
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        truth_kw : dict, default=None
-            Keywords for the lines of the truth.
-        **line_kw : dict
-            Keywords for the lines of the forecast. ``label`` is the forecast's name in
-            the legend.
+        ax, truth_kw, **line_kw
+            As in :meth:`plot`.
 
         Returns
         -------
@@ -164,13 +159,8 @@ class ForecastDisplay(Display):
         classes : array-like of shape (n_classes,), default=None
             The labels in their order from bottom to top. By default the sorted labels,
             if the values are not numbers.
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        truth_kw : dict, default=None
-            Keywords for the lines of the truth.
-        **line_kw : dict
-            Keywords for the lines of the forecast. ``label`` is the forecast's name in
-            the legend.
+        ax, truth_kw, **line_kw
+            As in :meth:`plot`.
 
         Returns
         -------

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from sklstm._rows.lanes import EMPTY
 from sklstm.plotting._axes import (
-    Display,
+    ImageDisplay,
     class_colours,
     draw_image,
     hatch_background,
@@ -28,10 +28,11 @@ from sklstm.plotting._rows import (
 )
 
 
-class LanesDisplay(Display):
+class LanesDisplay(ImageDisplay):
     """The rows that each lane reads: lanes from top to bottom, batches to the right.
 
-    If each lane always reads the same weekday, hour or month, it is labelled with that.
+    The image is hatched where a lane has no window in a batch. If each lane always
+    reads the same weekday, hour or month, it is labelled with that.
     Use :meth:`from_estimator`; the constructor only stores data computed before.
 
     Parameters
@@ -99,10 +100,8 @@ class LanesDisplay(Display):
         values : array-like of shape (n_rows,), default=None
             Values that give the colours instead of y. Without `values` and y, the
             first feature gives them.
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        **imshow_kw : dict
-            Keywords for ``ax.imshow``.
+        ax, **imshow_kw
+            As in :meth:`plot`.
 
         Returns
         -------
@@ -127,31 +126,13 @@ class LanesDisplay(Display):
         display = cls(table, values, index=index, label=label, classes=classes)
         return display.plot(ax, **imshow_kw)
 
-    def plot(self, ax=None, **imshow_kw) -> LanesDisplay:
-        """Draw the lanes, hatched where a lane has no window in a batch.
+    def _figsize(self) -> tuple[float, float]:
+        n_lanes = _check_table(self.table, len(self.values)).shape[1]
+        return image_size(n_lanes, 0.2, most=7)
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        **imshow_kw : dict
-            Keywords for ``ax.imshow``.
-
-        Returns
-        -------
-        self : LanesDisplay
-
-        Raises
-        ------
-        ValueError
-            If `table` is not a table of rows, or names rows that have no value.
-        ImportError
-            If matplotlib is not installed.
-        """
-        table = _check_table(self.table, len(self.values))
-        n_lanes = table.shape[1]
-        ax = self._take_axes(ax, figsize=image_size(n_lanes, 0.2, most=7))
-        self._draw(ax, table, imshow_kw)
+    def _draw(self, ax, imshow_kw: dict[str, Any]) -> None:
+        table = np.asarray(self.table)
+        self._draw_values(ax, table, imshow_kw)
         if (table == EMPTY).any():
             hatch_background(ax, "no window")
         dates = None if self.index is None else self.index[_first_rows(table)]
@@ -159,13 +140,13 @@ class LanesDisplay(Display):
         ax.set_xlabel("batch" if dates is None else "start of the batch")
         seasons = None if self.index is None else _season_of_each(table, self.index)
         if seasons is None:
-            tick_lanes(ax.yaxis, [str(i) for i in range(n_lanes)])
+            tick_lanes(ax.yaxis, [str(i) for i in range(table.shape[1])])
             ax.set_ylabel("lane")
         else:
             tick_lanes(ax.yaxis, [f"lane {i} · {s}" for i, s in enumerate(seasons)])
-        return self
 
-    def _draw(self, ax, table: np.ndarray, imshow_kw: dict[str, Any]) -> None:
+    def _draw_values(self, ax, table: np.ndarray, imshow_kw: dict[str, Any]) -> None:
+        """Draw the image itself and its colour bar."""
         values, classes = np.asarray(self.values), self._find_classes()
         look = {}
         if classes is not None:

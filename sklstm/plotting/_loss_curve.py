@@ -65,15 +65,8 @@ class LossCurveDisplay(Display):
         estimator : estimator
             A fitted stateful estimator, or one at the end of a `Pipeline`, inside a
             `TransformedTargetRegressor`, or found by a search.
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        metrics : str or list of str, default=None
-            Metrics to draw as well, by their names in ``history_``.
-        yscale : str, default="linear"
-            Scale of the loss: "linear", "log" or another one of matplotlib's.
-        **line_kw : dict
-            Keywords for every curve. A ``label`` is put before each curve's name in the
-            legend.
+        ax, metrics, yscale, **line_kw
+            As in :meth:`plot`.
 
         Returns
         -------

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklstm._rows.state import RecurrentState
 from sklstm.plotting._axes import (
-    Display,
+    ImageDisplay,
     draw_image,
     image_size,
     tick_columns,
@@ -21,7 +21,7 @@ from sklstm.plotting._rows import dates_of, is_pandas
 KINDS = {"h": "hidden state h", "c": "cell state c"}
 
 
-class StateDisplay(Display):
+class StateDisplay(ImageDisplay):
     """The state of one lane over time: units from top to bottom, time to the right.
 
     Use :meth:`from_estimator`; the constructor only stores data computed before.
@@ -91,10 +91,8 @@ class StateDisplay(Display):
             The recurrent layer, counted from 0.
         lane : int, default=0
             The lane, counted from 0.
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        **imshow_kw : dict
-            Keywords for ``ax.imshow``.
+        ax, **imshow_kw
+            As in :meth:`plot`.
 
         Returns
         -------
@@ -122,27 +120,11 @@ class StateDisplay(Display):
         display = cls(np.array(states), index=index, kind=kind, layer=layer, lane=lane)
         return display.plot(ax, **imshow_kw)
 
-    def plot(self, ax=None, **imshow_kw) -> StateDisplay:
-        """Draw the states.
+    def _figsize(self) -> tuple[float, float]:
+        return image_size(np.shape(self.states)[1], 0.1, most=6)
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; by default a new figure.
-        **imshow_kw : dict
-            Keywords for ``ax.imshow``.
-
-        Returns
-        -------
-        self : StateDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
+    def _draw(self, ax, imshow_kw: dict[str, Any]) -> None:
         states = np.asarray(self.states)  # (n_times, units)
-        ax = self._take_axes(ax, figsize=image_size(states.shape[1], 0.1, most=6))
         look: dict[str, Any] = {"cmap": "RdBu_r", **imshow_kw}
         if not {"norm", "vmin", "vmax"} & look.keys():
             limit = float(np.abs(states).max()) or 1.0
@@ -156,7 +138,6 @@ class StateDisplay(Display):
             ylabel="unit",
             title=f"layer {self.layer}, lane {self.lane}",
         )
-        return self
 
 
 def _walk(estimator, X, rows: np.ndarray) -> Iterator[RecurrentState]:
