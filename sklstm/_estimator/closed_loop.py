@@ -44,6 +44,7 @@ def closed_loop(
     for k in range(n_steps):
         if feedback is None:
             rows: Any = predictions.reshape(len(predictions), -1)
+            rows = rows[0] if is_one else rows  # as `feedback` would return them
         else:
             rows = feedback(predictions[0] if is_one else predictions, k)
         n_series = None if is_one else len(predictions)
