@@ -32,7 +32,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors.numpy
 
-FORMAT = 1
+FORMAT = 2  # of what is written; older ones are read: 1 knew neither series nor labels
 KEY = "sklstm"
 LARGEST_HEADER = 4 * 2**20  # bytes; parsed JSON takes up to 30 times its length
 _LARGEST_EMPTY = 2**31  # the product of the sides above 0, if another side is 0
@@ -336,12 +336,12 @@ def _check_format(stored: dict[str, Any]) -> None:
     if type(found) is int and found > FORMAT:
         raise PersistenceError(
             f"has format {shortly(found)}, which a newer version of sklstm wrote; this"
-            f" version reads format {FORMAT}. Upgrade sklstm to load it."
+            f" version reads formats up to {FORMAT}. Upgrade sklstm to load it."
         )
-    if found != FORMAT or type(found) is not int:
+    if type(found) is not int or found < 1:
         raise PersistenceError(
             f"has format {shortly(found)}, which no version of sklstm writes; this"
-            f" version reads format {FORMAT}. Take an undamaged copy."
+            f" version reads formats up to {FORMAT}. Take an undamaged copy."
         )
     if set(stored) != {"format", "content", "checksum"}:
         raise PersistenceError(

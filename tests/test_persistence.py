@@ -253,7 +253,7 @@ def test_save_writes_safetensors(tmp_path):
     np.testing.assert_array_equal(arrays["weights/0"], original.get_weights()[0])
     with safetensors.safe_open(tmp_path / "file", framework="np") as file:
         stored = json.loads(file.metadata()["sklstm"])
-    assert stored["format"] == 1
+    assert stored["format"] == 2
     assert stored["content"]["class"] == "StatefulLSTMRegressor"
     assert stored["content"]["versions"]["keras"] == keras.__version__
 
@@ -274,7 +274,7 @@ np.savez(results, predicted, *model.get_weights())
 
 @pytest.mark.slow
 def test_load_in_another_process_answers_alike(tmp_path):
-    """The other process is given the file and the rows that follow, no training rows."""
+    """The other process has the file and the rows that follow, no training rows."""
     original, X, y = fitted("classifier: two layers")
     original.save(tmp_path / "file")
     np.save(tmp_path / "X.npy", X), np.save(tmp_path / "y.npy", y)

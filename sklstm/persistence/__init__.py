@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 import sklstm
@@ -22,11 +23,13 @@ from sklstm._archive import Arrays, PersistenceError, read, write
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.targets import ClassTarget, ContinuousTarget
 from sklstm._rows.state import RecurrentState
+from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.recipe import Recipe, compiled_choices
 from sklstm.persistence._keras_config import NotDataError
 from sklstm.persistence._plain import encode, encode_array, encode_each, what_is
 from sklstm.persistence._rebuilding import OPTIONAL, ROUTED_METHODS, rebuild
 from sklstm.persistence._saved_recipe import PARTS
+from sklstm.persistence._series_ids import IdsWriter
 
 __all__ = ["PersistenceError", "describe", "load", "read", "rebuild", "save", "write"]
 
@@ -100,15 +103,16 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     header : dict
         Class, parameters, recipe and shapes; ``lacking`` names what is no data.
     arrays : dict of str to ndarray
-        Weights, optimizer slots, states, history, and rows that wait to be trained on.
+        Weights, optimizer slots, states, history, ids of series, and rows that wait to
+        be trained on.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         If there is nothing to save yet.
     PersistenceError
-        For labels that are neither numbers nor strings, and for an entry of the history
-        that is no number.
+        For labels that are neither numbers nor strings, for ids of series that are no
+        data, and for an entry of the history that is no number.
     """
     check_is_fitted(estimator)
     fitted, arrays = estimator._fitted, Arrays()
@@ -117,6 +121,7 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     _put(arrays, "seeds", learnt.seeds)
     _put(arrays, "slots", learnt.slots)
     _put(arrays, "initial_weights", fitted.initial.weights)
+    ids = IdsWriter(arrays)
     lacking: dict[str, str] = {}
     header = {
         "class": type(estimator).__name__,
@@ -126,9 +131,10 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "network": _describe_network(recipe.network, lacking),
         "target": _describe_target(fitted.target, lacking),
         "training": _describe_training(recipe, lacking),
-        "input": _describe_input(fitted),
+        "input": _put_input(arrays, ids, fitted),
         "history": _put_history(arrays, fitted.history),
-        "states": _put_states(arrays, fitted),
+        "states": _put_states(arrays, ids, fitted),
+        "series": ids.described,
         "lacking": lacking,
     }
     return header, arrays
@@ -180,6 +186,7 @@ def _describe_network(
         "batch_size": network.batch_size,
         "sequence_length": meta["sequence_length"],
         "n_features": meta["n_features_in_"],
+        "return_sequences": bool(meta["return_sequences"]),
         "arguments": {
             "names": list(plain),
             "given": _encoded(plain, lacking, "model__"),
@@ -219,24 +226,45 @@ def _describe_training(recipe: Recipe, lacking: dict[str, str]) -> dict[str, Any
         left_out = {n: what for n, what in left_out.items() if n not in made}
     for part, what in left_out.items():
         lacking.setdefault(part, what)
-    return {**encoded, "asked_rate": asked_rate}
+    carries_state = bool(recipe.carries_state)
+    return {**encoded, "asked_rate": asked_rate, "carries_state": carries_state}
 
 
-def _describe_input(fitted) -> dict[str, Any]:
-    names, rows = fitted.input_shape.feature_names, fitted.training_rows
+def _put_input(arrays: Arrays, ids: IdsWriter, fitted) -> dict[str, Any]:
+    """What X looked like; ids and labels of the training rows go into `arrays`."""
+    shape, rows = fitted.input_shape, fitted.training_rows
+    names = shape.feature_names
     return {
-        "n_dimensions": int(fitted.input_shape.n_dimensions),
-        "n_features": int(fitted.input_shape.n_features),
+        "n_dimensions": int(shape.n_dimensions),
+        "n_features": int(shape.n_features),
         "feature_names": None if names is None else list(map(str, names)),
+        "series_id": _encode_columns(shape.series_id),
         "n_windows": int(fitted.n_windows),
         "n_dropped_rows": int(fitted.n_dropped),
-        "training_rows": rows
-        and {
-            "shape": list(map(int, rows.shape)),
-            "digest": rows.digest.hex(),
-            "n_dropped": int(rows.n_dropped),
-            "start_position": int(rows.start_position),
-        },
+        "training_rows": rows and _put_training_rows(arrays, ids, rows),
+        "axis": fitted.axis and asdict(fitted.axis),
+    }
+
+
+def _encode_columns(series_id: Any) -> Any:
+    """The columns that tell series apart; an index of them as a list."""
+    return encode(list(series_id) if isinstance(series_id, pd.Index) else series_id)
+
+
+def _put_training_rows(
+    arrays: Arrays, ids: IdsWriter, rows: TrainingRows
+) -> dict[str, Any]:
+    has_labels = rows.first is not None and rows.last is not None
+    if has_labels:
+        arrays["training_rows/first"] = np.asarray(rows.first, np.int64)
+        arrays["training_rows/last"] = np.asarray(rows.last, np.int64)
+    return {
+        "shape": list(map(int, rows.shape)),
+        "digest": rows.digest.hex(),
+        "n_dropped": int(rows.n_dropped),
+        "start_position": int(rows.start_position),
+        "series": ids.put(rows.series),
+        "has_labels": has_labels,
     }
 
 
@@ -257,7 +285,7 @@ def _put_history(arrays: Arrays, history: Mapping[str, list]) -> list[str]:
     return list(map(str, history))
 
 
-def _put_states(arrays: Arrays, fitted) -> dict[str, Any]:
+def _put_states(arrays: Arrays, ids: IdsWriter, fitted) -> dict[str, Any]:
     """What is no array of each state by name; the rest goes into `arrays`."""
     states = {"state": fitted.state, "seeded": fitted.seeded}
     rows = fitted.waiting
@@ -265,7 +293,10 @@ def _put_states(arrays: Arrays, fitted) -> dict[str, Any]:
         states["waiting"] = rows.before
         for name in ("X", "targets", "weights"):
             arrays[f"waiting/{name}"] = getattr(rows, name)
-    return {name: _put_state(arrays, name, state) for name, state in states.items()}
+    return {
+        name: {**_put_state(arrays, name, state), "series": ids.put(state.series)}
+        for name, state in states.items()
+    }
 
 
 def _put_state(arrays: Arrays, name: str, state: RecurrentState) -> dict[str, Any]:
@@ -274,5 +305,12 @@ def _put_state(arrays: Arrays, name: str, state: RecurrentState) -> dict[str, An
     arrays[f"{name}/context"] = state.context
     if state.last_output is not None:
         arrays[f"{name}/last_output"] = state.last_output
-    has_output = state.last_output is not None
-    return {"position": int(state.position), "has_output": has_output}
+    if state.last_seen is not None:
+        arrays[f"{name}/last_seen"] = np.asarray(state.last_seen, np.int64)
+    if state.is_by_series:
+        arrays[f"{name}/position"] = np.asarray(state.position, np.int64)
+    return {
+        "position": None if state.is_by_series else int(state.position),
+        "has_output": state.last_output is not None,
+        "has_last_seen": state.last_seen is not None,
+    }

@@ -8,16 +8,20 @@ The checks, functions of one value that return a bool, are at the end of this mo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sklstm._archive import PersistenceError, shortly
 
 LARGEST_SIDE = 2**31 - 1  # how long a side of an array may be
 Check = Callable[[Any], bool]
+_ZONE = re.compile(r"[A-Za-z0-9_+:/-]{1,64}|tzlocal\(\)")
+_FREQUENCY = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
 class Fields:
@@ -170,6 +174,31 @@ def is_str(value: Any) -> bool:
 def is_dict_of_str(value: Any) -> bool:
     """A dict of strings."""
     return isinstance(value, dict) and all(map(is_str, value.values()))
+
+
+def is_zone(value: Any) -> bool:
+    """The name of a time zone that pandas finds.
+
+    dateutil is not asked, since it would open any file that a name points to.
+    """
+    if not is_str(value) or not _ZONE.fullmatch(value) or "dateutil" in value:
+        return False
+    try:
+        pd.DatetimeTZDtype("ns", value)
+    except Exception:  # pandas raises errors of many types
+        return False
+    return True
+
+
+def is_frequency(value: Any) -> bool:
+    """The name of a frequency of periods, as pandas writes it."""
+    if not is_str(value) or not _FREQUENCY.fullmatch(value):
+        return False
+    try:
+        dtype = pd.PeriodDtype(value)
+    except Exception:  # pandas raises errors of many types
+        return False
+    return dtype.name == f"period[{value}]" and dtype.freq.n > 0
 
 
 def one_of(*known: Any) -> Check:

@@ -14,17 +14,13 @@ from sklearn.base import is_classifier
 
 from sklstm._archive import PersistenceError, shortly
 from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.outputs import zero_state
 from sklstm._rows.input_shape import InputShape
-from sklstm._rows.state import RecurrentState
-from sklstm._rows.training_rows import TrainingRows, Untrained
 from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
 from sklstm.persistence._checked import (
     Fields,
     Store,
     damaged,
-    is_bool,
     is_count,
     is_dict,
     is_dict_of_str,
@@ -35,12 +31,12 @@ from sklstm.persistence._checked import (
     or_none,
     refusing,
 )
-from sklstm.persistence._plain import count_objects, decode_each
+from sklstm.persistence._plain import count_objects, decode, decode_each
 from sklstm.persistence._saved_recipe import SavedRecipe
+from sklstm.persistence._saved_states import SavedStates
 
 OPTIONAL = ("callbacks", "random_state")  # not needed to predict
 ROUTED_METHODS = ("fit", "partial_fit", "score")
-_REAL = "fiu"  # kinds of dtypes that a state may have beside its layers
 _MOST_OBJECTS = 100  # of Keras, in one file
 
 
@@ -138,8 +134,9 @@ class _Rebuilding:
             initial=Parameters(recipe.weights),
             parameters=saved.learnt(recipe),
             history=self._history(),
+            n_windows=self.input.take("n_windows", is_count),
+            n_dropped=self.input.take("n_dropped_rows", is_count),
             **self._states(recipe),
-            **self._facts(recipe),
         )
         self._route(estimator)
         self.store.close()
@@ -174,49 +171,18 @@ class _Rebuilding:
                 with refusing("its metadata routing does not suit the class"):
                     getattr(estimator, f"set_{method}_request")(**requests)
 
-    # --- states and rows ------------------------------------------------------------
+    # --- facts ----------------------------------------------------------------------
 
     def _states(self, recipe: Recipe) -> dict[str, Any]:
-        """The state, the one after the fit, and the rows that wait after a third."""
-        with refusing("its network has no states"):
-            zero = zero_state(recipe.network, self.n_features)
-        state = self._state("state", recipe, zero)
-        waiting = None
-        if "waiting" in self.fields.within("states").values:
-            waiting = self._untrained(recipe, zero)
+        """The states, and what the fit found about its rows."""
+        shape = self._input_shape(recipe)
+        saved = SavedStates(recipe, shape, self.fields, self.store)
         return {
-            "state": state,
-            "seeded": self._state("seeded", recipe, zero),
-            "zero": zero,
-            "waiting": waiting,
+            "input_shape": shape,
+            **saved.states(),
+            "training_rows": saved.training_rows(),
+            "axis": saved.axis(),
         }
-
-    def _state(self, name: str, recipe: Recipe, zero: RecurrentState) -> RecurrentState:
-        fields = self.fields.within("states").within(name)
-        layers = [
-            self.store.take_all(f"{name}/{i}", [(a.shape, a.dtype.name) for a in like])
-            for i, like in enumerate(zero.layers)
-        ]
-        context = self.store.take(f"{name}/context", (None, self.n_features), _REAL)
-        if len(context) >= recipe.sequence_length:
-            raise damaged("rows before the next window", len(context))
-        last_output = None
-        if fields.take("has_output", is_bool):
-            shape = (recipe.n_outputs,)
-            last_output = self.store.take(f"{name}/last_output", shape, _REAL)
-        position = fields.take("position", is_count)
-        return RecurrentState(tuple(map(tuple, layers)), context, position, last_output)
-
-    def _untrained(self, recipe: Recipe, zero: RecurrentState) -> Untrained:
-        steps = (recipe.sequence_length,) if self.is_3d else ()
-        shape = (None, *steps, self.n_features)
-        X = self.store.take("waiting/X", shape, "float32")
-        targets = self.store.take("waiting/targets", (len(X), None), "float32")
-        if targets.shape[1] not in (1, recipe.n_outputs):
-            raise damaged("the width of targets that wait", targets.shape[1])
-        weights = self.store.take("waiting/weights", (len(X),), "float32")
-        before = self._state("waiting", recipe, zero)
-        return Untrained(X, targets, weights, before)
 
     def _history(self) -> dict[str, list[float]]:
         names = self.fields.take("history", is_list_of(is_str))
@@ -227,38 +193,29 @@ class _Rebuilding:
             for i, name in enumerate(names)
         }
 
-    # --- facts ----------------------------------------------------------------------
-
-    def _facts(self, recipe: Recipe) -> dict[str, Any]:
-        """What the fit found about its rows."""
+    def _input_shape(self, recipe: Recipe) -> InputShape:
+        """What X looked like."""
         names = self.input.take("feature_names", or_none(is_list_of(is_str)))
         if names is not None and len(names) != self.n_features:
             raise damaged("the number of its feature names", len(names))
-        n_steps = recipe.sequence_length if self.is_3d else None
-        names = None if names is None else tuple(names)
-        return {
-            "input_shape": InputShape(self.n_features, names, n_steps),
-            "n_windows": self.input.take("n_windows", is_count),
-            "n_dropped": self.input.take("n_dropped_rows", is_count),
-            "training_rows": self._training_rows(recipe),
-        }
-
-    def _training_rows(self, recipe: Recipe) -> TrainingRows | None:
-        if self.input.values.get("training_rows") is None:
-            return None
-        rows = self.input.within("training_rows")
-        shape = rows.take("shape", is_list_of(is_side))
-        steps = [recipe.sequence_length] if self.is_3d else []
-        if shape[1:] != [*steps, self.n_features]:
-            raise damaged("the shape of its training rows", shape)
-        return TrainingRows(
-            tuple(shape),
-            bytes.fromhex(rows.take("digest", _is_digest)),
-            rows.take("n_dropped", is_count),
-            rows.take("start_position", is_count),
+        return InputShape(
+            self.n_features,
+            None if names is None else tuple(names),
+            recipe.sequence_length if self.is_3d else None,
+            self._id_columns(),
         )
 
+    def _id_columns(self) -> Any:
+        """The columns that tell series apart; None in files of format 1."""
+        columns = decode(self.input.values.get("series_id"))
+        several = isinstance(columns, list | tuple | np.ndarray)
+        if columns is not None and not all(
+            map(_is_column, list(columns) if several else [columns])
+        ):
+            raise damaged("the columns of its series ids", columns)
+        return columns
 
-def _is_digest(value: Any) -> bool:
-    """Whether `value` is 16 bytes in lower-case hexadecimal digits."""
-    return is_str(value) and len(value) == 32 and set(value) <= set("0123456789abcdef")
+
+def _is_column(value: Any) -> bool:
+    """Whether `value` is the name or the position of a column."""
+    return is_str(value) or isinstance(value, int | np.integer)

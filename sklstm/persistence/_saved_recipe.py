@@ -7,13 +7,10 @@ built from it, and the arrays against the network once it is built.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from sklstm._archive import PersistenceError, shortly
+from sklstm._archive import PersistenceError
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
 from sklstm._compiled.training_program import trainer_of
@@ -37,11 +34,15 @@ from sklstm.persistence._checked import (
     refusing,
 )
 from sklstm.persistence._plain import decode, decode_each
+from sklstm.persistence._saved_target import class_target, continuous_target, is_loss
 
 PARTS = ("optimizer", "loss", "metrics")
 # A network may have fewer weights than features, outputs or steps, if it pools or drops
 # some. More than this many of them are believed only where there are as many weights.
 _BELIEVED = {"n_features": 4096, "n_outputs": 4096, "sequence_length": 65536}
+# Numbers in the zero states of all lanes that are believed whatever the file holds, as
+# if each lane had at least a few of them.
+_MOST_STATES, _FEW_UNITS = 2**24, 64
 
 
 class SavedRecipe:
@@ -85,19 +86,9 @@ class SavedRecipe:
     def target(self, of_classes: bool) -> ContinuousTarget | ClassTarget:
         """The target, of the kind that the estimator's class has."""
         fields = self._fields.within("target")
-        fields.take("kind", one_of(_TARGETS[of_classes]))
-        if of_classes:
-            loss = decode(fields.values["loss"]) if "loss" in fields.values else None
-            if "loss" not in fields.values:
-                loss = self._given("loss")
-            elif not _is_loss(loss):
-                raise damaged("the loss of its target", loss)
-            return ClassTarget(_labels(fields), loss)
-        is_1d = fields.take("is_1d", is_bool)
-        n_outputs = fields.take("n_outputs", is_side)
-        if is_1d and n_outputs > 1:
-            raise damaged("the width of a target of one dimension", n_outputs)
-        return ContinuousTarget(n_outputs, is_1d, _float_dtype(fields))
+        if not of_classes:
+            return continuous_target(fields)
+        return class_target(fields, lambda: self._given("loss"))
 
     def _given(self, part: str) -> Any:
         """Optimizer, loss or metrics that the file lacks and the caller has given."""
@@ -113,7 +104,8 @@ class SavedRecipe:
         kind = fields.take("kind", one_of("stacked", "function"))
         sequence_length = fields.take("sequence_length", is_side)
         batch_size = fields.take("batch_size", or_none(is_side))
-        self._check_lanes(batch_size)
+        is_tiled = bool(fields.take("return_sequences", or_none(is_bool)))
+        self._check_lanes(batch_size, is_tiled)
         made: dict[str, Any] = {}
         network: StackedLSTM | UserNetwork
         if kind == "stacked":
@@ -134,11 +126,22 @@ class SavedRecipe:
             n_outputs,
             sequence_length,
             self._asked_rate(),
+            self._carries_state(),
         )
 
-    def _check_lanes(self, batch_size: int | None) -> None:
-        """Believe the header's number of lanes only if the states have as many."""
+    def _check_lanes(self, batch_size: int | None, is_tiled: bool) -> None:
+        """Believe the header's number of lanes only if the states have as many.
+
+        With tiled windows states have a lane for each series instead. Then the zero
+        states of all lanes must be small, or no larger than the file.
+        """
         shapes = self._store.shapes("state/0")
+        if is_tiled:
+            n_units = sum(shape[-1] for shape in shapes if shape)
+            most = max(_MOST_STATES, self._store.n_values("weights"))
+            if batch_size is None or batch_size * max(n_units, _FEW_UNITS) > most:
+                raise damaged("its batch size, for tiled windows", batch_size)
+            return
         lanes = {shape[0] if shape else None for shape in shapes}
         if lanes != (set() if batch_size is None else {batch_size}):
             raise damaged("its batch size, for states of other shapes", batch_size)
@@ -154,15 +157,26 @@ class SavedRecipe:
             sequence_length=sequence_length,
             n_features=fields.take("n_features", one_of(self._n_features)),
             batch_size=batch_size,
+            return_sequences=bool(fields.values.get("return_sequences")),
         )
         shapes = self._store.shapes("weights")
         if not network.units or shapes != network.weight_shapes:
             raise damaged("shapes of its weights, for another network", shapes)
-        lanes = [(batch_size, units) for units in network.units] if batch_size else []
-        for i, shape in enumerate(lanes):
+        self._check_states(network)
+        return network
+
+    def _check_states(self, network: StackedLSTM) -> None:
+        """Raise unless each layer has an h and a c of its units in every lane."""
+        n_lanes = network.batch_size
+        if n_lanes is None:
+            return
+        first = self._store.shapes("state/0")[:1]
+        if network.return_sequences and first:  # a lane for each series
+            n_lanes = first[0][0] if first[0] else 0
+        for i, units in enumerate(network.units):
+            shape = (n_lanes, units)
             if self._store.shapes(f"state/{i}") != [shape, shape]:
                 raise damaged("shapes of its states, for another network", shape)
-        return network
 
     def _user_network(
         self, fields: Fields, target, sequence_length: int, batch_size: int | None
@@ -175,6 +189,7 @@ class SavedRecipe:
             "sequence_length": sequence_length,
             "batch_size": batch_size,
             "stateful": batch_size is not None,
+            "return_sequences": bool(fields.values.get("return_sequences")),
         }
         if "model" not in self._objects:
             raise damaged("model, which nothing stands for", None)
@@ -237,7 +252,7 @@ class SavedRecipe:
         optimizer, loss, metrics = choices
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise damaged("its optimizer", optimizer)
-        if loss is None or not _is_loss(loss):
+        if loss is None or not is_loss(loss):
             raise damaged("its loss", loss)
         if not _are_metrics(metrics):
             raise damaged("its metrics", metrics)
@@ -249,6 +264,11 @@ class SavedRecipe:
         if rate is not None and not isinstance(rate, float):
             raise damaged("its learning rate", rate)
         return rate
+
+    def _carries_state(self) -> bool:
+        """Whether tiled windows carry the state; files of format 1 have none."""
+        fields = self._fields.within("training")
+        return fields.take("carries_state", or_none(is_bool)) is not False
 
     def _check_width(self, target, n_outputs: int) -> None:
         """Raise unless the network's outputs are as wide as the target."""
@@ -279,42 +299,7 @@ class SavedRecipe:
         )
 
 
-_TARGETS = {False: "continuous", True: "classes"}
 _is_activation = one_of("linear", "sigmoid", "softmax")
-
-
-def _labels(fields: Fields) -> np.ndarray:
-    """Labels as `numpy.unique` gives them: two or more, in order, each once."""
-    labels = decode(fields.take("classes", is_dict))
-    try:
-        fits = isinstance(labels, np.ndarray) and len(labels) >= 2
-        fits = fits and bool((labels[:-1] < labels[1:]).all())
-    except TypeError:  # of labels that cannot be compared
-        fits = False
-    if not fits:
-        raise damaged("its classes", labels)
-    return labels
-
-
-def _float_dtype(fields: Fields) -> np.dtype:
-    """The dtype of a target: any float's that this machine has."""
-    name = fields.take("dtype", is_str)
-    try:  # only then asking NumPy, to which such a string may be a small program
-        if re.fullmatch(r"[<>]f(2|4|8|12|16)", name):
-            return np.dtype(name)
-    except TypeError:
-        pass
-    raise damaged("the dtype of its target", name)
-
-
-def _is_loss(loss: Any) -> bool:
-    """Whether Keras takes this for a loss; None is its default."""
-    if isinstance(loss, str):
-        with refusing(f"Keras knows no loss {shortly(loss)}"):
-            keras.losses.get(loss)
-        return True
-    is_metric = isinstance(loss, keras.metrics.Metric)
-    return loss is None or (callable(loss) and not is_metric)
 
 
 def _are_metrics(metrics: Any) -> bool:
