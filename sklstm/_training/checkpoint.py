@@ -20,6 +20,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 
 from sklstm._archive import Arrays, PersistenceError, read, write
 
@@ -220,6 +221,9 @@ def _described(value: Any) -> Any:
 
 def _content(value: Any) -> Any:
     """The content of an object: its values, its settings, or a hash of its pickle."""
+    if isinstance(value, pd.Index):
+        levels = range(value.nlevels)
+        return [_labels(value.get_level_values(level)) for level in levels]
     if hasattr(value, "__array__"):  # a frame, a series or a tensor
         return _described([list(getattr(value, "columns", ())), np.asarray(value)])
     if hasattr(value, "get_config") or hasattr(value, "on_epoch_end"):
@@ -232,6 +236,18 @@ def _content(value: Any) -> Any:
             f" of {value!r} is unknown, since it cannot be pickled: {error}. Give its"
             " class a get_config method, or leave checkpoint= out."
         ) from error
+
+
+def _labels(index: pd.Index) -> Any:
+    """The labels of one level of an index, one by one if they are objects.
+
+    As one array, objects would be pickled together, and the pickle of equal objects
+    depends on which of them are the same one.
+    """
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex | pd.PeriodIndex):
+        return [str(index.dtype), index.asi8]
+    labels = np.asarray(index)
+    return _described(labels.tolist() if labels.dtype.hasobject else labels)
 
 
 def _settings(value: Any) -> Any:
