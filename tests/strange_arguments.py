@@ -267,7 +267,7 @@ FRAMES = [
     Way("frame of digits", lambda a: frame(a).astype("string")),
     Way("frame without names", pd.DataFrame),
     Way("frame by dates", lambda a: frame(a).set_axis(dates())),
-    Way("frame of one index", lambda a: frame(a).set_axis([0] * N)),
+    Way("frame of one index", lambda a: frame(a).set_axis(["same"] * N)),
     Way(
         "frame of Int64 with NA",
         lambda a: frame(a).astype("Int64").mask(entry(True)(a < 0)),

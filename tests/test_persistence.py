@@ -105,7 +105,8 @@ def test_save_load_keeps_reset_state(tmp_path):
 
 
 def test_save_load_before_first_batch(tmp_path):
-    original = StatefulLSTMRegressor(3, **SMALL).partial_fit(X[:2], y[:2])
+    original = StatefulLSTMRegressor(3, metrics=["mae"], **SMALL)
+    original.partial_fit(X[:2], y[:2])
     loaded = round_trip(original, tmp_path)
     for estimator in (loaded, original):
         estimator.partial_fit(X[2:], y[2:])
@@ -114,7 +115,7 @@ def test_save_load_before_first_batch(tmp_path):
 
 def test_save_load_keeps_padded_windows_waiting(tmp_path):
     windows = [WINDOWS[i][i % T :] for i in range(5)]
-    original = StatefulLSTMRegressor(2, **SMALL).partial_fit(windows, y[:5])
+    original = StatefulLSTMRegressor(3, **SMALL).partial_fit(windows, y[:5])
     loaded = round_trip(original, tmp_path)
     for estimator in (loaded, original):
         estimator.partial_fit(windows, y[:5])
@@ -206,7 +207,8 @@ def test_save_labels_of_unsupported_dtype_raises(tmp_path):
 
 def test_save_load_keeps_feature_names(tmp_path):
     frame = pd.DataFrame(X, columns=["height", "wídth\ud800"])
-    original = StatefulLSTMRegressor(1, **SMALL).fit(frame[:N], y[:N])
+    original = StatefulLSTMRegressor(3, metrics=["mae"], **SMALL)
+    original.fit(frame[:N], y[:N])
     loaded = round_trip(original, tmp_path)
     np.testing.assert_array_equal(
         loaded.feature_names_in_, original.feature_names_in_, strict=True

@@ -69,23 +69,60 @@ class Rows:
         """How many targets there can be."""
         return -(-self.values.shape[0] // self.stride)
 
-    def put_layout(self, layout: np.ndarray | Tiles) -> tuple:
-        """What a training pass reads rows by: a batch table, or tiles, on the device.
+    def put_tiles(self, epochs: Sequence[Tiles], most: int) -> DeviceTiles:
+        """The tiles of some epochs on the device, padded to fit those of `most` epochs.
 
-        Padded, so that other layouts of as many rows share a program.
+        Padded, so that other tiles over as many rows share a program.
         """
-        if not isinstance(layout, Tiles):
-            return (self.put_table(layout),)
-        n_batches, n_steps, n_lanes = layout.table.shape
-        room = max(n_batches, tile_batches(self.room, n_lanes, n_steps))
-        return (
-            padded(layout.table, room, np.int32),
-            padded(layout.begins, room, bool),
+        n_batches, n_steps, n_lanes = epochs[0].table.shape
+        n_batches = max(n_batches, tile_batches(self.room, n_lanes, n_steps))
+        room = n_batches * most
+        epoch_of = np.repeat(np.arange(len(epochs)), [len(e.table) for e in epochs])
+
+        def put(name, dtype):
+            parts = [getattr(tiles, name) for tiles in epochs]
+            return padded(np.concatenate(parts), room, dtype)
+
+        return DeviceTiles(
+            put("table", np.int32),
+            put("steps", np.int32),
+            put("starts", bool),
+            padded(epoch_of, room, np.int32),
+            put("begins", bool) if epochs[0].begins_inside else None,
         )
 
     def put_table(self, table: np.ndarray):
         """A batch table over these rows on the device, padded to fit any other one."""
         return padded(table, table_capacity(self.room, table.shape[1]), np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceTiles:
+    """Tiles of one or several epochs on the device, one behind the other.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_batches, T, B)
+        As in `Tiles`, as the others are.
+    steps : tensor of shape (n_batches, 2)
+    starts : tensor of shape (n_batches, B)
+    epoch_of : tensor of shape (n_batches,)
+        Which epoch each batch belongs to.
+    begins : tensor of shape (n_batches, T, B) or None
+        None where lanes start from zero state at first steps only.
+    """
+
+    table: Any
+    steps: Any
+    starts: Any
+    epoch_of: Any
+    begins: Any
+
+    @property
+    def tensors(self) -> tuple:
+        """All that there are."""
+        tensors = (self.table, self.steps, self.starts, self.epoch_of)
+        return tensors if self.begins is None else (*tensors, self.begins)
 
 
 class Latest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from sklstm._compiled.device_arrays import (
     ByShape,
+    DeviceTiles,
     LayerStates,
     Parameters,
     Rows,
@@ -113,76 +114,100 @@ class Trainer:
     def train(
         self,
         rows: Rows,
-        layout: tuple,
+        table,
         first: int,
         stop: int,
         total: float,
         states: LayerStates,
         n_passes: int = 1,
     ) -> tuple[np.ndarray, np.ndarray, LayerStates]:
-        """Passes over batches `first` to `stop` of a layout on the device.
+        """Passes over batches `first` to `stop` of a device batch table.
 
         Each of at most `MOST_PASSES` starts from `states`, which stay on the device:
         `to_numpy` fetches them.
 
-        Parameters
-        ----------
-        rows : Rows
-            With targets and weights.
-        layout : tuple of tensors
-            As `Rows.put_layout` returns it.
-        first, stop : int
-        total : float
-            What to add to the sums.
-        states : LayerStates
-        n_passes : int
-
         Returns
         -------
         totals : ndarray of shape (n_passes,)
-            Sum over each pass, `total` included: each batch's loss times the number of
-            its targets. Summed in one order however an epoch is cut.
-        outputs : ndarray of shape (stop - first, ..., n_outputs)
-            Predictions made on the way, in the last pass, where the layout has targets.
+            Sum over the windows of each pass, `total` included: each batch's loss
+            times its number of windows. Summed in one order however an epoch is cut.
+        outputs : ndarray of shape (stop - first, B, n_outputs)
+            Predictions made on the way, in the last pass.
         states : LayerStates
             States after the last batch.
         """
-        n_lanes = layout[0].shape[-1]
-        totals, outputs, after = self._pass_over(n_lanes, len(layout) > 1)(
+        totals, outputs, after = self._window_pass(table.shape[1])(
             rows.values,
             rows.lengths,
             rows.targets,
             rows.weights,
-            *layout,
+            table,
             int32(first),
             int32(stop - first),
             int32(n_passes * (stop - first)),
             np.full(MOST_PASSES, total),
             *flat(states),
         )
-        outputs = outputs.numpy()[first:stop]  # (K, B or T * B, n_outputs)
-        shape = (*layout[0].shape[1:], outputs.shape[-1])
         return (
             totals.numpy()[:n_passes],
-            outputs.reshape(len(outputs), *shape),
+            outputs.numpy()[first:stop],
             self.program.nested(after),
         )
 
-    def _pass_over(self, n_lanes: int, is_tiled: bool) -> ByShape:
-        """The compiled pass over batches of so many lanes."""
+    def train_tiles(
+        self,
+        rows: Rows,
+        tiles: DeviceTiles,
+        first: int,
+        stop: int,
+        total: float,
+        states: LayerStates,
+        keep_outputs: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, LayerStates]:
+        """Training over batches `first` to `stop` of tiles on the device.
+
+        Returns
+        -------
+        totals : ndarray of shape (MOST_PASSES,)
+            Sum over the rows of each epoch, as `train` returns it.
+        outputs : ndarray of shape (stop - first, T, B, n_outputs) or None
+            Predictions made on the way; None unless `keep_outputs`.
+        states : LayerStates
+            States after the last batch.
+        """
+        has_begins = tiles.begins is not None
+        totals, outputs, after = self._tile_pass(has_begins, keep_outputs)(
+            rows.values,
+            rows.targets,
+            rows.weights,
+            *tiles.tensors,
+            int32(first),
+            int32(stop - first),
+            np.full(MOST_PASSES, total),
+            *flat(states),
+        )
+        made = None
+        if keep_outputs:
+            made = outputs.numpy()[first:stop]
+            made = made.reshape(len(made), *tiles.table.shape[1:], -1)
+        return totals.numpy(), made, self.program.nested(after)
+
+    def _window_pass(self, n_lanes: int) -> ByShape:
+        """The compiled pass over windows in so many lanes."""
         program, is_apart = self.program, self._apart is not None
-        n_groups = 1
-        if not is_tiled:
-            n_groups = program.graph.n_groups(n_lanes, program.sequence_length)
-        key = (is_apart, is_tiled, n_groups)
+        n_groups = program.graph.n_groups(n_lanes, program.sequence_length)
+        one_pass = partial(self._pass_over_windows, is_apart, n_groups)
+        # Of several groups each is compiled by itself, and the whole is not.
+        return self._compiled((is_apart, n_groups), one_pass, n_groups == 1)
+
+    def _tile_pass(self, has_begins: bool, keep_outputs: bool) -> ByShape:
+        """The compiled pass over tiles."""
+        key = (self._apart is not None, has_begins, keep_outputs)
+        return self._compiled(key, partial(self._pass_over_tiles, *key), True)
+
+    def _compiled(self, key: tuple, one_pass: Callable, jit_compile: bool) -> ByShape:
         if key not in self._passes:
-            one_pass = (
-                partial(self._pass_over_tiles, is_apart)
-                if is_tiled
-                else partial(self._pass_over_windows, is_apart, n_groups)
-            )
-            # Of several groups each is compiled by itself, and the whole is not.
-            self._passes[key] = ByShape(one_pass, n_groups == 1, self._autograph)
+            self._passes[key] = ByShape(one_pass, jit_compile, self._autograph)
         return self._passes[key]
 
     def _pass_over_windows(
@@ -194,7 +219,11 @@ class Trainer:
         targets,
         weights,
         table,
-        *counts_and_states,
+        first,
+        n_batches,
+        n_total,
+        sums,
+        *start,
     ):
         """Batches of sliding or ready-made windows, with a target for each window."""
         program, graph = self.program, self.program.graph
@@ -221,22 +250,24 @@ class Trainer:
 
             return _Batch(x, y, w, live, predict)
 
+        def place(n):
+            # `truncatediv` compiles to fewer operations than `//`, so that XLA runs a
+            # small batch on one thread. One count tells pass and batch for that, too.
+            n_pass = tf.truncatediv(n, n_batches)
+            k = first + tf.truncatemod(n, n_batches)
+            return n_pass, k, k == first
+
         outputs = program.outputs_like(table)
-        return self._loop(is_apart, read, outputs, *counts_and_states)
+        return self._loop(is_apart, read, place, outputs, n_total, sums, *start)
 
     def _pass_over_tiles(
-        self,
-        is_apart,
-        values,
-        lengths,
-        targets,
-        weights,
-        table,
-        begins,
-        *counts_and_states,
+        self, is_apart, has_begins, keep_outputs, values, targets, weights, *given
     ):
         """Batches of tiles, with a target for each row of a tile."""
         graph = self.program.graph
+        table, all_steps, starts, epoch_of = given[:4]
+        begins = given[4] if has_begins else None
+        first, n_total, sums, *start = given[4 + has_begins :]
 
         def read(k):
             rows = tf.gather(table, k)  # (T, B)
@@ -245,36 +276,46 @@ class Trainer:
             x = tf.gather(values, at)  # (T, B, F)
             flat_at = tf.reshape(at, (-1,))
             y, w = tf.gather(targets, flat_at), tf.gather(weights, flat_at)
-            carry = tf.where(tf.gather(begins, k), 0.0, 1.0)[:, :, tf.newaxis]
+            steps = tf.unstack(tf.gather(all_steps, k))
+            goes_on = tf.where(tf.gather(starts, k), 0.0, 1.0)  # (B,)
+
+            def kept(state):
+                factor = tf.reshape(goes_on, (-1,) + (1,) * (len(state.shape) - 1))
+                return state * tf.cast(factor, state.dtype)
+
+            carry = None
+            if has_begins:
+                carry = tf.where(tf.gather(begins, k), 0.0, 1.0)[:, :, tf.newaxis]
 
             def predict(given, before):
-                return graph.over_tile(given, x, carry, before)
+                return graph.over_tile(given, x, carry, steps, list(map(kept, before)))
 
             return _Batch(x, y, w, live, predict)
 
-        outputs = self.program.outputs_like(table)
-        return self._loop(is_apart, read, outputs, *counts_and_states)
+        def place(n):
+            k = first + n
+            return tf.gather(epoch_of, k), k, None
 
-    def _loop(
-        self, is_apart, read, outputs, first, n_batches, n_total, sums, *start
-    ) -> tuple:
+        outputs = self.program.outputs_like(table) if keep_outputs else None
+        return self._loop(is_apart, read, place, outputs, n_total, sums, *start)
+
+    def _loop(self, is_apart, read, place, outputs, n_total, sums, *start) -> tuple:
         """One loop over all batches of all passes.
 
-        A loop in a loop would take longer to trace and to compile.
+        A loop in a loop would take longer to trace and to compile. ``place(n)`` tells
+        the pass and the batch that the count n stands for, and whether the batch starts
+        from the states `start`; None where it never does again.
         """
         program, graph, trained = self.program, self.program.graph, self.trained
         if not is_apart:
             graph.begin(trained)
 
-        # `truncatediv` compiles to fewer operations than `//`, so that XLA runs a small
-        # batch on one thread. For the same reason one count tells pass and batch.
-        def body(n, totals, outputs, *states):
-            n_pass = tf.truncatediv(n, n_batches)
-            k = first + tf.truncatemod(n, n_batches)
-            is_first = k == first
-            before = [
-                tf.where(is_first, *pair) for pair in zip(start, states, strict=True)
-            ]
+        def body(n, totals, *others):
+            before: Sequence = others[n_made:]
+            n_pass, k, is_first = place(n)
+            if is_first is not None:
+                pairs = zip(start, before, strict=True)
+                before = [tf.where(is_first, *pair) for pair in pairs]
             batch = read(k)
             with tf.GradientTape() as tape:
                 y_pred, after = batch.predict(graph.weights(trained), before)
@@ -286,18 +327,23 @@ class Trainer:
                 loss *= tf.reduce_sum(tf.cast(batch.live, loss.dtype))
             sum_so_far = totals.read(n_pass) + tf.cast(loss, tf.float64)
             totals = totals.write(n_pass, sum_so_far)
-            outputs = outputs.write(k, tf.cast(y_pred, tf.float32))
-            return n + 1, totals, outputs, *after
+            made = [
+                array.write(k, tf.cast(y_pred, tf.float32)) for array in others[:n_made]
+            ]
+            return n + 1, totals, *made, *after
 
+        kept = () if outputs is None else (outputs,)
+        n_made = len(kept)
         totals = tf.TensorArray(tf.float64, MOST_PASSES)
-        _, totals, outputs, *after = tf.while_loop(
+        _, totals, *others = tf.while_loop(
             lambda n, *_: n < n_total,
             body,
-            (0, totals.unstack(sums), outputs, *start),
+            (0, totals.unstack(sums), *kept, *start),
         )
         if not is_apart:
             graph.end(trained)
-        return totals.stack(), outputs.stack(), after
+        outputs = others[0].stack() if n_made else tf.zeros(0)
+        return totals.stack(), outputs, others[n_made:]
 
     def finish(self) -> None:
         """What Keras does at the end of training (weights of a moving average)."""

@@ -45,11 +45,12 @@ class Given:
 def read_training_rows(estimator, X, series_id: Any) -> Given:
     """The rows of a first call, whose index of integers is their time, if any."""
     table, labels = _labels_of(X, series_id)
+    values, shape = check_X(estimator, table, None)
+    labels = labels or unnamed(len(values))
     index = getattr(X, "index", None)
     if labels.ids is None and isinstance(index, pd.RangeIndex):
         # In later calls it tells nothing where it begins at 0: every new frame has it.
         labels = replace(labels, time=index)
-    values, shape = check_X(estimator, table, None)
     return Given(values, labels, replace(shape, series_id=series_id))
 
 
@@ -60,10 +61,11 @@ def read_rows(estimator, X, like: InputShape) -> Given:
         return Given(values, unnamed(len(values)), like)
     table, labels = _labels_of(X, like.series_id)
     values, _ = check_X(estimator, table, like)
-    return Given(values, labels, like)
+    return Given(values, labels or unnamed(len(values)), like)
 
 
-def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels]:
+def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels | None]:
+    """X without its id columns, and labels; None where X has none."""
     if n_dimensions(X) == 3:
         if series_id is not None:
             raise ValueError(
@@ -71,9 +73,9 @@ def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels]:
                 " sequences, each a series of its own. Pass series_id=None, or rows of"
                 " shape (n_rows, n_features)."
             )
-        return X, unnamed(len(X))
-    if series_id is None and getattr(X, "index", None) is None:
-        return X, unnamed(len(X) if hasattr(X, "__len__") else 0)
+        return X, None
+    if series_id is None and not isinstance(getattr(X, "index", None), pd.Index):
+        return X, None
     return read_labels(X, series_id)
 
 

@@ -129,14 +129,21 @@ def check_X(estimator, X, like: InputShape | None) -> tuple[np.ndarray, InputSha
     """
     if like is not None and is_plain(X, like):
         return X.astype(np.float32, copy=False), like
-    n = n_dimensions(X)
-    if like is not None and n in _SHAPES and n != like.n_dimensions:
+    if n_dimensions(X) == 3:
+        _check_dimensions(estimator, 3, like)
+        return _check_windows(estimator, X, like)
+    if like is not None and like.n_dimensions == 3:
+        _check_table(estimator, X, None)
+        _check_dimensions(estimator, 2, like)
+    return _check_table(estimator, X, like)
+
+
+def _check_dimensions(estimator, n: int, like: InputShape | None) -> None:
+    if like is not None and n != like.n_dimensions:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on {_SHAPES[like.n_dimensions]},"
             f" but got {_SHAPES[n]}. Pass X as in fit, or fit anew."
         )
-    check = _check_windows if n == 3 else _check_table
-    return check(estimator, X, like)
 
 
 def is_plain(X, like: InputShape) -> bool:

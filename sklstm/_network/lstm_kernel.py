@@ -24,6 +24,7 @@ Symbols: B lanes, T steps, F features, U units; gates i, f, g, o as in `cell`.
 
 from __future__ import annotations
 
+import functools
 import types
 
 from sklstm._network import cell
@@ -89,7 +90,7 @@ def with_ones(*arrays):
     return tf.concat([*arrays, tf.ones((n, 1))], 1)
 
 
-def lstm(x, h, c, block, live=None, carry=None):
+def lstm(x, h, c, block, live=None, carry=None, steps=None):
     """One LSTM layer over all steps, with its own gradient.
 
     Takes x of shape (T, B, F), the states h and c of shape (B, U) and a block. Returns
@@ -98,11 +99,15 @@ def lstm(x, h, c, block, live=None, carry=None):
     `live`, of shape (T, B, 1) or None, is False at steps that leave h and c unchanged.
     `carry`, of shape (T, B, 1) or None, is 0 at steps that start from zero state, and 1
     at those that continue from the step before. Only one of the two may be given.
+    `steps` is a pair of tensors, the first step to take and the one after the last:
+    outputs of the others are not to be used. None takes all. Where the first is not
+    step 0, the states given must be zero.
     """
-    walk = _one_step if x.shape[0] == 1 else _many_steps
-    return tf.custom_gradient(lambda *arguments: walk(live, carry, *arguments))(
-        x, h, c, block
-    )
+    if x.shape[0] == 1:
+        walk = functools.partial(_one_step, live, carry)
+    else:
+        walk = functools.partial(_many_steps, live, carry, steps)
+    return tf.custom_gradient(lambda *arguments: walk(*arguments))(x, h, c, block)
 
 
 def lstm_forward(x, h, c, block, n_steps, live=None, carry=None):
@@ -170,7 +175,7 @@ def _one_step(live, carry, x, h, c, block):
     return (tf.expand_dims(h_t, 0), h_t, _where(live, c_t, c)), gradient
 
 
-def _many_steps(live, carry, x, h, c, block):
+def _many_steps(live, carry, steps, x, h, c, block):
     """Several steps: a forward loop, and a gradient that loops backwards."""
     n_steps, n_lanes, n_features = x.shape
     n_lanes = tf.shape(x)[1] if n_lanes is None else n_lanes
@@ -199,10 +204,11 @@ def _many_steps(live, carry, x, h, c, block):
 
     cs = _array(tf.pad(c[tf.newaxis], [[0, n_steps], [0, 0], [0, 0]]))
     hs = () if live is None else (tf.TensorArray(tf.float32, n_steps),)
+    first, stop = (0, n_steps) if steps is None else steps
     _, h, c, cs, zs, *hs = tf.while_loop(
-        lambda t, *_: t < n_steps,
+        lambda t, *_: t < stop,
         step,
-        (0, h, c, cs, _array(z), *hs),
+        (first, h, c, cs, _array(z), *hs),
     )
     a, cs = zs.stack(), cs.stack()  # (T, B, 4U) and (T + 1, B, U), where cs[0] = c_0
     outputs = _gates(a, halves)[3] * tf.tanh(cs[1:]) if live is None else hs[0].stack()
@@ -225,6 +231,10 @@ def _many_steps(live, carry, x, h, c, block):
             keep = tf.where(live, keep, 1.0)
         if carry is not None:
             keep = keep * carry
+        if steps is not None:
+            count = tf.reshape(tf.range(n_steps), (-1, 1, 1))  # (T, 1, 1)
+            is_taken = (count >= first) & (count < stop)
+            keep = tf.where(is_taken, keep, 1.0)
         keep = tf.pad(keep, [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
 
         R_transposed = tf.transpose(R)  # here, or the loop would do it at every step
@@ -241,11 +251,14 @@ def _many_steps(live, carry, x, h, c, block):
             return t - 1, d_h_before, d_c, d_zs.write(t, d_z)
 
         _, d_h, d_c, d_zs = tf.while_loop(
-            lambda t, *_: t >= 0,
+            lambda t, *_: t >= first,
             step_back,
-            (n_steps - 1, d_h, d_c, _array(to_z)),
+            (stop - 1, d_h, d_c, _array(to_z)),
         )
-        d_z = tf.reshape(d_zs.stack(), (-1, cell.N_GATES * units))  # (T*B, 4U)
+        d_z = d_zs.stack()
+        if steps is not None:
+            d_z = tf.where(is_taken, d_z, 0.0)  # the others still hold their factors
+        d_z = tf.reshape(d_z, (-1, cell.N_GATES * units))  # (T*B, 4U)
         d_x = tf.matmul(d_z, W, transpose_b=True)
         h_before = tf.concat([h_0[tf.newaxis], outputs[:-1]], 0)
         if carry is not None:
@@ -254,7 +267,7 @@ def _many_steps(live, carry, x, h, c, block):
         return (
             tf.reshape(d_x, (n_steps, n_lanes, n_features)),
             d_h,
-            d_c * keep[0],
+            d_c * keep[first],
             tf.matmul(inputs, d_z, transpose_a=True),
         )
 

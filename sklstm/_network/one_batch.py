@@ -91,15 +91,14 @@ class KerasGraph:
             outputs = self.model.call(x, training=training, mask=mask)
         return outputs, [tf.convert_to_tensor(v) for v in self._states]
 
-    def over_tile(self, weights, x, carry, states: Sequence) -> tuple:
+    def over_tile(self, weights, x, carry, steps, states: Sequence) -> tuple:
         """Outputs of shape (T * B, n_outputs) and the states after a tile, in training.
 
-        `x` has shape (T, B, F). `carry`, of shape (T, B, 1), is 0 at steps that start
-        from zero state: the layers can do so at the first step of a tile alone.
+        `x` has shape (T, B, F). The layers take every step, and none of them may start
+        from zero state: `carry` is None, and `steps` is not used.
         """
-        before = [v * tf.reshape(carry[0], (-1,) + (1,) * (v.ndim - 1)) for v in states]
         x = tf.transpose(x, (1, 0, 2))  # (B, T, F)
-        outputs, after = self(weights, x, None, before, training=True)
+        outputs, after = self(weights, x, None, states, training=True)
         outputs = tf.transpose(outputs, (1, 0, 2))  # (T, B, n_outputs)
         return tf.reshape(outputs, (-1, outputs.shape[-1])), after
 
@@ -235,17 +234,16 @@ class StackedGraph:
         outputs = self._activation(with_ones(hs) @ head)
         return outputs, after if self._is_stateful else []
 
-    def over_tile(self, weights, x, carry, states: Sequence) -> tuple:
+    def over_tile(self, weights, x, carry, steps, states: Sequence) -> tuple:
         """Outputs of shape (T * B, n_outputs) and the states after a tile, in training.
 
-        `x` has shape (T, B, F). `carry`, of shape (T, B, 1), is 0 at steps that start
-        from zero state.
+        `x` has shape (T, B, F); `carry` and `steps` are as in `lstm`.
         """
         *blocks, head = weights
         hs, after = x, []
         for k, block in enumerate(blocks):
             h, c = states[2 * k : 2 * k + 2]
-            hs, h, c = lstm(hs, h, c, block, carry=carry)
+            hs, h, c = lstm(hs, h, c, block, carry=carry, steps=steps)
             after += [h, c]
             if self._dropouts:
                 hs = self._dropouts[k](hs, training=True)

@@ -69,7 +69,7 @@ class RecurrentState:
             object.__setattr__(self, "last_output", last_output)
         if self.last_seen is not None:
             object.__setattr__(self, "last_seen", _frozen(self.last_seen))
-        if isinstance(self.position, np.ndarray):
+        if isinstance(self.position, np.ndarray) and self.position.ndim:
             object.__setattr__(self, "position", _frozen(self.position))
         elif isinstance(self.position, np.integer):  # a narrow one would overflow
             object.__setattr__(self, "position", int(self.position))
@@ -82,12 +82,22 @@ class RecurrentState:
     @property
     def is_by_series(self) -> bool:
         """Whether there is a lane, and a position, for each series."""
-        return isinstance(self.position, np.ndarray)
+        return isinstance(self.position, np.ndarray) and self.position.ndim > 0
 
     @property
     def is_cold(self) -> bool:
         """Whether no row was seen since the last reset."""
-        return not np.any(self.position) and not self.context.any()
+        has_context = self.context.ndim == 2 and len(self.context) > 0
+        return not np.any(self.position) and not has_context
+
+    def has_rows(self, lanes: np.ndarray) -> np.ndarray:
+        """Whether a row was seen of some series since they were reset, by lane.
+
+        False where `lanes` is -1, for series that are not known.
+        """
+        if not self.is_by_series:
+            return np.full(len(lanes), not self.is_cold)
+        return np.append(self.position, 0)[lanes] > 0
 
     @property
     def h(self) -> tuple[np.ndarray, ...]:

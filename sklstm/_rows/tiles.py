@@ -43,6 +43,27 @@ class Tiles:
     table: np.ndarray
     begins: np.ndarray
 
+    @property
+    def steps(self) -> np.ndarray:
+        """The first step of each batch with a row, and the one after the last: (K, 2).
+
+        Lanes begin at the same step, and end within one step of each other.
+        """
+        has_row = (self.table != EMPTY).any(axis=2)  # (K, T)
+        first = has_row.argmax(axis=1)
+        stop = has_row.shape[1] - has_row[:, ::-1].argmax(axis=1)
+        return np.stack([first, stop], axis=1).astype(np.int32)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Lanes of each batch that start from zero state at its first step: (K, B)."""
+        return self.begins[np.arange(len(self.table)), self.steps[:, 0]]
+
+    @property
+    def begins_inside(self) -> bool:
+        """Whether a lane starts from zero state elsewhere than at a first step."""
+        return int(self.begins.sum()) > int(self.starts.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class TilePlan:

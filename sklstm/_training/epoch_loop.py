@@ -32,6 +32,9 @@ with warnings.catch_warnings():  # in a notebook without widgets the bar is text
     from tqdm.auto import tqdm
 
 
+MOST_TILED_ROWS = 2**21  # on the device at once, those of each epoch counted
+
+
 @dataclass(frozen=True, eq=False)
 class Validation:
     """Windows held out: their batch table, and targets and weights in window order."""
@@ -119,14 +122,43 @@ class TrainingRun:
         self.is_watched = bool(
             self.callbacks or self._calls_python or self.checkpoint is not None
         )
-        self._use(self.layout)
+        self._use([self.layout])
         self._call_batch_hooks = any(map(_has_batch_hooks, self.callbacks))
         self._slices = Slices(1 if self._call_batch_hooks else None, self._first_slice)
 
-    def _use(self, layout: np.ndarray | Tiles) -> None:
-        """Read rows by this layout from now on."""
+    @property
+    def _is_tiled(self) -> bool:
+        return isinstance(self.layout, Tiles)
+
+    @property
+    def _most_at_once(self) -> int:
+        """Epochs that one call may take."""
+        if self.is_watched:
+            return 1
+        if not self._is_tiled:
+            return 1 if self.shuffled is not None else MOST_PASSES
+        # the tiles of all of them are on the device together
+        return int(np.clip(MOST_TILED_ROWS // self.rows.room, 1, MOST_PASSES))
+
+    def _use(self, epochs: list) -> None:
+        """Read rows by the layouts of these epochs from now on."""
+        layout = epochs[-1]
         self.table = layout.table if isinstance(layout, Tiles) else layout
-        self._on_device = self.rows.put_layout(layout)
+        if isinstance(layout, Tiles):
+            self._on_device = self.rows.put_tiles(epochs, self._most_at_once)
+            self._n_batches = sum(len(tiles.table) for tiles in epochs)
+        else:
+            self._on_device = self.rows.put_table(layout)
+
+    def _train(self, first: int, stop: int, total: float, states, n_passes: int = 1):
+        """Totals, outputs and states of a call; for tiles, of all epochs in use."""
+        if not self._is_tiled:
+            return self.trainer.train(
+                self.rows, self._on_device, first, stop, total, states, n_passes
+            )
+        return self.trainer.train_tiles(
+            self.rows, self._on_device, first, stop, total, states, self.metrics
+        )
 
     @property
     def _first_slice(self) -> int:
@@ -248,30 +280,37 @@ class TrainingRun:
 
     def _n_at_once(self, n_left: int) -> int:
         """How many epochs the next call takes: several, where nobody looks between."""
-        if self.is_watched or self.shuffled is not None:
-            return 1
-        return max(1, min(self._slices.size // len(self.table), n_left, MOST_PASSES))
+        n_in_time = self._slices.size // len(self.table)
+        return max(1, min(n_in_time, n_left, self._most_at_once))
 
     def _run_epochs_at_once(self, epoch: int, n: int) -> dict[str, float]:
         """Run epochs in one call, which saves a millisecond for each of them."""
         stop = len(self.table)
+        if self._is_tiled:
+            epochs = range(epoch, epoch + n)
+            self._use([self._layout_of(e) for e in epochs])
+            stop = self._n_batches
         with self._slices.timed():
-            totals, outputs, self._states = self.trainer.train(
-                self.rows, self._on_device, 0, stop, 0.0, self._start_states, n
+            totals, outputs, self._states = self._train(
+                0, stop, 0.0, self._start_states, n
             )
-        losses = (totals / np.count_nonzero(self.table != EMPTY)).tolist()
+        losses = (totals[:n] / np.count_nonzero(self.table != EMPTY)).tolist()
         for k, loss in enumerate(losses):
             if not np.isfinite(loss):
                 self._refuse(f"loss became {loss}", epoch + k)
         self.history.setdefault("loss", []).extend(losses)
-        self.n_batches = stop
-        self.last_output = _last_of(outputs, self.table)
+        self.n_batches = len(self.table)
+        if outputs is not None:
+            self.last_output = _last_of(outputs, self.table)
         return {"loss": losses[-1]}
+
+    def _layout_of(self, epoch: int):
+        return self.layout if self.shuffled is None else self.shuffled(epoch)
 
     def _run_epoch_with_hooks(self, epoch: int, hooks, bar) -> dict[str, float]:
         """Run an epoch, with everything that looks on."""
-        if self.shuffled is not None:
-            self._use(self.shuffled(epoch))
+        if self.shuffled is not None or self._is_tiled:
+            self._use([self._layout_of(epoch)])
         hooks.on_epoch_begin(epoch)
         logs = self._run_epoch(epoch, hooks, bar)
         for name, value in logs.items():
@@ -299,9 +338,7 @@ class TrainingRun:
             is_part = stop - first < len(table)
             if (is_part or self._calls_python) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
-            totals, outputs, states = self.trainer.train(
-                self.rows, self._on_device, first, stop, total, states
-            )
+            totals, outputs, states = self._train(first, stop, total, states)
             total = float(totals[0])
             part = table[first:stop]
             n_seen += int(np.count_nonzero(part != EMPTY))
@@ -323,7 +360,8 @@ class TrainingRun:
         if made:  # all at once: metrics must not depend on how the epoch was cut
             logs |= self._training_metrics(np.concatenate(parts), np.concatenate(made))
         self._states, self.n_batches = states, stop
-        self.last_output = _last_of(outputs, part)
+        if outputs is not None:
+            self.last_output = _last_of(outputs, part)
         return logs | self._validate(states, hooks)
 
     def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
