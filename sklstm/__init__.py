@@ -14,6 +14,7 @@ _HOMES = {
     "StatefulLSTMRegressor": "sklstm.regressor",
     "StatefulLSTMClassifier": "sklstm.classifier",
     "RecurrentState": "sklstm._rows.state",
+    "ContinuityWarning": "sklstm._rows.continuity",
     "SlidingWindow": "sklstm.preprocessing",
     "frame_series": "sklstm.preprocessing",
     "stream": "sklstm.streaming",

@@ -153,6 +153,7 @@ def test_the_garbage_collector_is_left_as_it_was(start, after):
 # --------------------------------------------------------------------------------------
 
 PUBLIC = {
+    "ContinuityWarning",
     "RecurrentState",
     "SlidingWindow",
     "StatefulLSTMClassifier",

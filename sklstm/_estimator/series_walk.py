@@ -24,13 +24,18 @@ class SeriesWalk:
         In the state to begin with.
     ids : Index or None
         The series to walk; None for all.
+
+    Attributes
+    ----------
+    ids : Index of shape (n_series,) or None
+        The series walked; None for one series without a name.
     """
 
     def __init__(self, fitted: Fitted, ids: pd.Index | None):
         self._fitted = fitted
         series = fitted.state.series
-        self._ids = series if ids is None else ids
-        self._lanes = match_series(series, self._ids)
+        self.ids = series if ids is None else ids
+        self._lanes = match_series(series, self.ids)
 
     def last_outputs(self) -> np.ndarray:
         """Outputs for the last row seen of each series, of shape (n_series, n_outputs).
@@ -59,8 +64,8 @@ class SeriesWalk:
         """
         n = len(self._lanes)
         labels = unnamed(n)
-        if self._ids is not None:
-            labels = RowLabels(self._ids, np.arange(n), None)
+        if self.ids is not None:
+            labels = RowLabels(self.ids, np.arange(n), None)
         given = Given(rows, labels, self._fitted.input_shape)
         nothing = np.zeros(n, bool)
         following = Following(self._lanes, nothing, nothing, np.full(n, NEVER))
