@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import assert_identical_weights, assert_same_state, make_rows
 
@@ -77,7 +78,7 @@ REGRESSORS: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     "windows, float32 y": ({"units": 3}, WINDOWS, y[T - 1 :].astype(np.float32)),
     "objects": (
         {
-            "units": (2, 2),
+            "units": (2,),
             "dropout": 0.2,
             "drop_remainder": False,
             "optimizer": scheduled(),
@@ -209,3 +210,106 @@ def small_file() -> bytes:
         patched.setattr(_archive, "_put_in_place", lambda _, raw: kept.update(raw=raw))
         write("", header, arrays)
     return kept["raw"]
+
+
+# --------------------------------------------------------------------------------------
+# Panels: rows of three shops, six days each, and three days more
+# --------------------------------------------------------------------------------------
+
+SHOPS, DAYS, N_DAYS = ("north", "süd", "\ud800 west"), 9, 6
+
+
+def panel(shops: Any = SHOPS, first_day: int = 0, n_days: int = N_DAYS) -> pd.DataFrame:
+    """Rows of every shop, day by day; those of a shop follow from its place alone."""
+    days = pd.date_range("2024-03-28", periods=first_day + n_days, tz="Europe/Berlin")
+    days = days[first_day:]  # a day of 23 hours is among them
+    count = np.arange(first_day, first_day + n_days)[:, np.newaxis]
+    values = np.sin(count + 2 * np.arange(len(shops)))  # (n_days, n_shops)
+    index = pd.MultiIndex.from_product([days, pd.Index(shops)]).swaplevel()
+    index.names = ["shop", "day"]
+    frame = pd.DataFrame({"sales": values.ravel(), "sun": values.ravel() ** 2}, index)
+    return frame.astype(np.float32)
+
+
+def targets(frame: pd.DataFrame) -> np.ndarray:
+    return frame["sales"].to_numpy() / 2
+
+
+PANELS: dict[str, tuple[type, dict[str, Any]]] = {
+    "tiled": (StatefulLSTMRegressor, {"windows": "tiled"}),
+    "tiled, stateless": (
+        StatefulLSTMRegressor,
+        {"windows": "tiled", "stateful": False},
+    ),
+    "tiled classifier": (StatefulLSTMClassifier, {"windows": "tiled"}),
+    "sliding, stateless": (StatefulLSTMRegressor, {"stateful": False}),
+}
+
+
+@cache
+def fitted_panel_once(kind: str):
+    cls, parameters = PANELS[kind]
+    X, y = panel(), targets(panel())
+    if cls is StatefulLSTMClassifier:
+        y = np.where(y > 0, "up", "down")
+    return cls(2, **{**SMALL, **parameters}).fit(X, y)
+
+
+def fitted_panel(kind: str):
+    """A fitted panel, for this test alone."""
+    return copy.deepcopy(fitted_panel_once(kind))
+
+
+def assert_same_array(actual: Any, expected: Any) -> None:
+    assert (actual is None) == (expected is None)
+    if expected is not None:
+        np.testing.assert_array_equal(actual, expected, strict=True)
+
+
+def assert_same_ids(actual: Any, expected: Any) -> None:
+    """The same values of the same types, under the same names."""
+    assert (actual is None) == (expected is None)
+    if expected is not None:
+        pd.testing.assert_index_equal(actual, expected, exact=True)
+        assert actual.names == expected.names
+        for i in range(expected.nlevels):
+            values, others = (x.get_level_values(i) for x in (actual, expected))
+            assert values.dtype == others.dtype
+            assert list(map(type, values)) == list(map(type, others))
+
+
+def assert_identical_state(actual: Any, expected: Any) -> None:
+    """Two states, bit for bit, with their ids and labels."""
+    assert type(actual.position) is type(expected.position)
+    assert_same_array(np.asarray(actual.position), np.asarray(expected.position))
+    assert len(actual.layers) == len(expected.layers)
+    for layer, other in zip(actual.layers, expected.layers, strict=True):
+        assert_identical_weights(layer, other)
+    for name in ("context", "last_output", "last_seen"):
+        assert_same_array(getattr(actual, name), getattr(expected, name))
+    assert_same_ids(actual.series, expected.series)
+
+
+def assert_same_record(loaded: Any, original: Any) -> None:
+    """What a fit has left is the same, but for what `assert_same` compares."""
+    loaded, original = loaded._fitted, original._fitted
+    for name in ("state", "seeded", "zero"):
+        assert_identical_state(getattr(loaded, name), getattr(original, name))
+    assert loaded.axis == original.axis
+    assert loaded.input_shape == original.input_shape
+    assert loaded.recipe.carries_state == original.recipe.carries_state
+    assert loaded.recipe.is_tiled == original.recipe.is_tiled
+    rows, others = loaded.training_rows, original.training_rows
+    assert (rows is None) == (others is None)
+    if others is not None:
+        for name in ("shape", "digest", "n_dropped", "start_position"):
+            assert getattr(rows, name) == getattr(others, name)
+        assert_same_array(rows.first, others.first)
+        assert_same_array(rows.last, others.last)
+        assert_same_ids(rows.series, others.series)
+
+
+def predict_and_train(estimator, X, y):
+    """Return answers for the rows after those of the fit, and weights after them."""
+    predicted = estimator.predict(X[N:])
+    return predicted, estimator.partial_fit(X[N:], y[N:]).get_weights()

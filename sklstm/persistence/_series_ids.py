@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklstm._archive import Arrays, PersistenceError, shortly
+from sklstm._archive import Arrays, PersistenceError
 from sklstm.persistence._checked import (
     Fields,
     Store,
@@ -157,8 +157,9 @@ def _zone(dates: pd.DatetimeIndex) -> str | None:
 
 
 def _not_data(level: pd.Index) -> PersistenceError:
+    types = ", ".join(sorted({type(value).__name__ for value in level}))
     return PersistenceError(
-        f"Series ids of dtype {level.dtype}, such as {shortly(level[0])}, cannot be"
+        f"Series ids of dtype {level.dtype} (of type {types[:200]}) cannot be"
         " saved: a file holds ids that are integers, floats of 32 or 64 bits, bools,"
         " strings, dates with or without a named time zone, durations or periods, and"
         " several levels of these. Convert the ids before fit, for example with"
