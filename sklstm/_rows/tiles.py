@@ -95,8 +95,9 @@ class TilePlan:
         """The tiles of an epoch: as they come, or drawn from `rng`.
 
         Drawn, the runs come in random order, and the first tile of each lane is cut
-        short by a random number of rows, which moves every cut after it. Aligned runs
-        keep their cuts.
+        short by a random number of rows, which moves every cut after it: by so many at
+        most as leave the number of batches as it is, if that is a quarter of a tile or
+        more. Aligned runs keep their cuts.
 
         Examples
         --------
@@ -114,10 +115,12 @@ class TilePlan:
         line, begins = self._line(rng)
         n_steps = self.sequence_length
         cut = n_steps if self.aligned else 1
-        shift = 0 if rng is None or self.aligned else int(rng.integers(n_steps))
         edges = np.arange(self.batch_size + 1) * (len(line) // cut) // self.batch_size
         edges *= cut
         lane_lengths = np.diff(edges)  # (B,)
+        shift = 0
+        if rng is not None and not self.aligned:
+            shift = int(rng.integers(_most_shift(int(lane_lengths.max()), n_steps) + 1))
         n_batches = -(-(int(lane_lengths.max()) + shift) // n_steps)
         shape = (self.batch_size, n_batches * n_steps)
         lane = np.repeat(np.arange(self.batch_size), lane_lengths)
@@ -165,6 +168,12 @@ class TilePlan:
             f"Training on {len(self.rows)} rows in {len(self.lengths)} run(s), tiled in"
             f" {self.batch_size} lane(s) by {self.sequence_length} row(s)."
         )
+
+
+def _most_shift(length: int, n_steps: int) -> int:
+    """By how many rows the cuts of a lane may move."""
+    room = -length % n_steps
+    return room if 4 * room >= n_steps else n_steps - 1
 
 
 def tile_batches(n_rows: int, batch_size: int, sequence_length: int) -> int:
