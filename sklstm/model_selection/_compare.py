@@ -16,9 +16,11 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklstm._estimator.fitting import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
+from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, StateComparison
 from sklstm.model_selection._walk import StartingFrom, Walk
 from sklstm.streaming import stream
+from sklstm.streaming._fed_rows import find_id_columns
 
 
 def compare_states(
@@ -42,6 +44,13 @@ def compare_states(
     - *swapped*: each window starts from the state that its lane had at another batch of
       the test rows, drawn at random.
 
+    With ``windows="tiled"`` the windows are the tiles of ``sequence_length`` rows that
+    the test rows of each series are cut into. *Carried*, the state goes through all of
+    them; *reset*, each tile starts from zero state; *swapped*, each tile starts from
+    the state before another tile of the test rows, which in a panel may be one of
+    another series. So what is measured is the state from before the tile, and a long
+    tile needs it less.
+
     The rows of each window are the same in all three. So ``carried - reset`` is what it
     is worth to have a state, and ``carried - swapped`` what it is worth to have the
     right one. The second is needed because a network that was trained with states may
@@ -59,12 +68,14 @@ def compare_states(
         as `GridSearchCV`, or in several of these, one inside the other. It is cloned,
         not changed.
     X : array-like of shape (n_rows, n_features)
-        Rows in time order.
+        Rows in time order. With tiled windows they may be of many series, told apart
+        as for `fit`: each in time order.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Their targets.
     cv : splitter or iterable of (train, test)
-        Folds whose test rows directly follow their training rows, such as
-        `TimeSeriesSplit`. Each needs at least two batches of test rows.
+        Folds whose test rows directly follow their training rows within each series,
+        such as `TimeSeriesSplit`, and `PanelSplit` for many series. Each needs at least
+        two batches or tiles of test rows.
     scoring : str or callable, default=None
         Name of a scorer of scikit-learn, or a callable ``scoring(estimator, X, y)``;
         higher is better. By default that of the search, if `estimator` is one, else R²
@@ -88,7 +99,8 @@ def compare_states(
     ValueError
         If the estimator is stateless, X holds ready-made windows or an earlier step of
         a pipeline makes windows of it, test rows do not directly follow training rows
-        or are fewer than two batches, seeds repeat, or a score is not finite.
+        or are fewer than two batches or tiles, the estimator cannot tell the series of
+        X apart, seeds repeat, or a score is not finite.
 
     See Also
     --------
@@ -116,23 +128,27 @@ def compare_states(
     _check_rows(X)
     places = _find_stateful(estimator)
     seeds = _check_seeds(random_states)
-    folds = _check_folds(cv, X, y, is_classifier(estimator))
+    labels = _read_series(estimator, places, X)
+    folds = _check_folds(cv, X, y, is_classifier(estimator), labels)
     scorer, name = _choose_scorer(estimator, scoring)
     pairs = list(product(range(len(folds)), seeds))
-    rows = Parallel(n_jobs=n_jobs)(
+    results = Parallel(n_jobs=n_jobs)(
         delayed(_score_pair)(
             _seed(estimator, places, seed), X, y, folds[k], scorer, (k, seed)
         )
         for k, seed in pairs
     )
     index = pd.MultiIndex.from_tuples(pairs, names=["fold", "seed"])
-    return StateComparison(pd.DataFrame(rows, index, list(CONDITIONS)), name)
+    scores, units = zip(*results, strict=True)
+    unit = " or ".join(dict.fromkeys(units))  # a search may choose one for each fold
+    return StateComparison(pd.DataFrame(scores, index, list(CONDITIONS)), name, unit)
 
 
 def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
     """Fit on one fold, and score its test rows under the three conditions.
 
-    `draw` is the number of the fold and the seed.
+    `draw` is the number of the fold and the seed. Returns the scores, and what states
+    were swapped between.
     """
     train, test = fold
     fitted = estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
@@ -153,7 +169,7 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
             f"The scores of fold {draw[0]}, seed {draw[1]} are not all finite:"
             f" {scores}. Choose a scoring that is defined on each fold's test rows."
         )
-    return scores
+    return scores, walk.unit
 
 
 def _one_number(score) -> float:
@@ -194,22 +210,72 @@ def _check_seeds(random_states: Iterable[int]) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def _check_folds(cv, X, y, classifier: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+def _read_series(estimator, places: list[str], X) -> RowLabels:
+    """Whose each row of X is, and when it was, as far as X tells."""
+    if isinstance(getattr(X, "index", None), pd.MultiIndex):
+        return read_labels(X)[1]
+    parameters = estimator.get_params()
+    named = [parameters[f"{place}series_id"] for place in places]
+    series_id = next((name for name in named if name is not None), None)
+    if series_id is None:
+        return read_labels(X)[1]
+    parts = [estimator, *parameters.values()]
+    if any(isinstance(part, Pipeline) and len(part) > 1 for part in parts):
+        series_id = find_id_columns(series_id, getattr(X, "columns", None))
+    if series_id is None:
+        raise ValueError(
+            f"compare_states cannot tell which columns of X are the series_id={named}"
+            " behind the transformers of the pipeline. Pass X as a DataFrame, call"
+            " set_output(transform='pandas') on the pipeline and give series_id by"
+            " name, or tell series apart by a MultiIndex."
+        )
+    return read_labels(X, series_id)[1]
+
+
+def _check_folds(
+    cv, X, y, classifier: bool, labels: RowLabels
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """The folds, whose test rows must directly follow their training rows."""
     folds = list(check_cv(cv, y, classifier=classifier).split(X, y))
     if not folds:
         raise ValueError("cv gave no folds. Pass a splitter such as TimeSeriesSplit.")
+    places = _places_in_series(labels)
     for k, (train, test) in enumerate(folds):
-        rows = np.concatenate([train, test])
-        follows = len(train) and len(test) and (np.diff(rows) == 1).all()
-        if not follows:
-            raise ValueError(
-                f"Fold {k} trains on {_span(train)} and tests on {_span(test)}, but the"
-                " state after training fits only the rows that come next: training rows"
-                " must be consecutive, and the test rows follow them directly. Use"
-                " TimeSeriesSplit with gap=0."
-            )
+        wrong = _first_broken(np.concatenate([train, test]), labels.codes, places)
+        if len(train) and len(test) and wrong is None:
+            continue
+        which = ""
+        if labels.ids is not None and wrong is not None:
+            which = f" of {labels.series_name(wrong)} and others"
+        raise ValueError(
+            f"Fold {k} trains on {_span(train)} and tests on {_span(test)}{which}, but"
+            " the state after training fits only the rows that come next: training"
+            " rows must be consecutive, and the test rows follow them directly. Use"
+            " TimeSeriesSplit, or PanelSplit for many series, with gap=0."
+        )
     return folds
+
+
+def _places_in_series(labels: RowLabels) -> np.ndarray:
+    """Each row's number within its series, by time where it has one: (n_rows,)."""
+    codes = labels.codes
+    time = np.arange(len(codes))
+    if labels.time is not None:
+        time = pd.factorize(labels.time, sort=True)[0]
+    order = np.lexsort((time, codes))
+    counts = np.bincount(codes)
+    places = np.empty(len(codes), np.int64)
+    places[order] = np.arange(len(codes)) - (np.cumsum(counts) - counts)[codes[order]]
+    return places
+
+
+def _first_broken(rows, codes: np.ndarray, places: np.ndarray) -> int | None:
+    """The first series whose rows, in this order, do not directly follow each other."""
+    codes, places = codes[rows], places[rows]
+    order = np.argsort(codes, kind="stable")
+    codes, places = codes[order], places[order]
+    broken = (np.diff(codes) == 0) & (np.diff(places) != 1)
+    return int(codes[np.argmax(broken)]) if broken.any() else None
 
 
 def _span(rows: np.ndarray) -> str:

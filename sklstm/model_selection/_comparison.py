@@ -31,6 +31,9 @@ class StateComparison:
         is better.
     score_name : str, default="score"
         Name of the score.
+    unit : str, default="batch"
+        What states were swapped between: "batch" with sliding windows, "tile" with
+        tiled ones.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class StateComparison:
 
     scores: pd.DataFrame
     score_name: str = "score"
+    unit: str = "batch"
 
     @property
     def differences(self) -> pd.DataFrame:
@@ -115,7 +119,7 @@ class StateComparison:
         figures = (
             f"{self.score_name} is {means['carried']:.4g} with the state carried,"
             f" {means['reset']:.4g} from zero state ({_describe(any_state)}) and"
-            f" {means['swapped']:.4g} from the state of another batch"
+            f" {means['swapped']:.4g} from the state of another {self.unit}"
             f" ({_describe(right_state)})."
         )
         return " ".join(filter(None, [f"{judgement}: {figures}", remark]))

@@ -1,91 +1,106 @@
-"""Predictions for test rows batch by batch, each batch from a chosen state.
+"""Predictions for test rows piece by piece, each piece from a chosen state.
 
-The state is read and set by public methods of the estimator only.
+With sliding windows a piece is a batch, in which each lane takes one window. With tiled
+windows it is the k-th tile of every series. So every window starts from a state that is
+set before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sklstm._rows.series import match_series, read_labels
 from sklstm._rows.state import RecurrentState
 from sklstm.streaming import Stream
+
+Layers = Sequence[Sequence[np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """The batches of the test rows, and the state from which each of them starts.
-
-    In a batch each lane takes one window, so that every window of a batch starts from a
-    state that is set before it.
+    """The pieces of the test rows, and the state from which each of them starts.
 
     Parameters
     ----------
     live : Stream
-        The fitted estimator. It takes rows that the earlier steps of a pipeline have
-        transformed already.
-    batches : tuple of array-like
-        The transformed rows of each batch.
+        Around a copy of the fitted estimator, whose state is moved. It takes rows that
+        the earlier steps of a pipeline have transformed already.
+    rows : tuple of ndarray of int
+        Which of the test rows each piece holds.
+    pieces : tuple of array-like
+        These rows, transformed.
     states : tuple of RecurrentState
-        The state before each batch if it is carried.
+        The state before each piece if it is carried. With tiled windows it has a lane
+        for each series of the piece.
     """
 
     live: Stream
-    batches: tuple[Any, ...]
+    rows: tuple[np.ndarray, ...]
+    pieces: tuple[Any, ...]
     states: tuple[RecurrentState, ...]
 
     @classmethod
     def over(cls, live: Stream, X, where: str) -> Walk:
-        """Read the rows of X from the state after training, and restore that state.
+        """Read the rows of X from the state after training.
 
         `where` names the fold in errors.
         """
-        rows = live.transform(X)
         if not live.estimator.stateful:
             raise ValueError(
                 f"{where} was fitted with stateful=False, which carries no state to"
                 " compare. Set stateful=True, and leave stateful=False out of the"
                 " search's grid."
             )
-        table = live.estimator.lane_table(rows)  # (n_batches, B)
-        if len(table) < 2:
-            raise ValueError(
-                f"{where} tests on {table.max() + 1} row(s), {len(table)} batch of"
-                f" batch_size={table.shape[1]}, but states can be swapped between at"
-                f" least two batches: {2 * table.shape[1]} rows will do. Use fewer"
-                " splits, a larger test_size or a smaller batch_size."
-            )
-        batches = [_safe_indexing(rows, lanes[lanes >= 0]) for lanes in table]
-        inside, states = replace(live, way_in=()), []
-        for batch in batches:
-            states.append(inside.get_states())
-            inside.observe(batch)
-        inside.reseed_states()
-        return cls(inside, tuple(batches), tuple(states))
+        _check_series_known(live, X, where)
+        rows = live.transform(X)
+        walker = copy.copy(live.estimator)
+        if walker.on_gap == "warn":  # predicting with the state carried warns
+            walker.on_gap = "ignore"
+        cut = _tiles if walker.windows == "tiled" else _batches
+        places = cut(walker, rows, where)
+        pieces = tuple(_safe_indexing(rows, place) for place in places)
+        inside, states = replace(live, estimator=walker, way_in=()), []
+        for piece in pieces:
+            states.append(_state_before(walker, piece))
+            walker.observe(piece)
+        return cls(inside, tuple(places), pieces, tuple(states))
 
-    def zeros(self) -> list:
-        """Zero state for each batch."""
+    @property
+    def unit(self) -> str:
+        """What the rows are cut into: "tile" or "batch"."""
+        return "tile" if self.live.estimator.windows == "tiled" else "batch"
+
+    def zeros(self) -> list[Layers]:
+        """Zero state for each piece."""
         return [state.reset().layers for state in self.states]
 
-    def swapped(self, rng: np.random.Generator) -> list:
-        """For each batch the state of another one, drawn at random."""
-        n = len(self.states)
-        others = (np.arange(n) + rng.integers(1, n, size=n)) % n
+    def swapped(self, rng: np.random.Generator) -> list[Layers]:
+        """For each batch or tile the state of another one, drawn at random.
+
+        A batch keeps its lanes. A tile may get the state of another series.
+        """
+        if self.unit == "tile":
+            return _swap_tiles([state.layers for state in self.states], rng)
+        others = _draw_others(len(self.states), rng)
         return [self.states[other].layers for other in others]
 
 
 class StartingFrom:
-    """A stand-in for the fitted estimator that starts each batch from a given state.
+    """A stand-in for the fitted estimator that starts each piece from a given state.
 
     A scorer calls its methods with the test rows, which are the rows of the walk.
     """
 
-    def __init__(self, walk: Walk, layers: list):
+    def __init__(self, walk: Walk, layers: list[Layers]):
         self.walk = walk
         self.layers = layers
 
@@ -108,9 +123,90 @@ class StartingFrom:
 
     def _answer(self, method: Callable) -> np.ndarray:
         live, answers = self.walk.live, []
-        steps = zip(self.walk.batches, self.walk.states, self.layers, strict=True)
-        for batch, state, layers in steps:
+        steps = zip(self.walk.pieces, self.walk.states, self.layers, strict=True)
+        for piece, state, layers in steps:
             live.set_states(state.replace(layers=layers))
-            answers.append(method(batch))
-        live.reseed_states()
-        return np.concatenate(answers)
+            answers.append(partial(method, replay=False)(piece))
+        by_piece = np.concatenate(answers)
+        by_row = np.empty_like(by_piece)
+        by_row[np.concatenate(self.walk.rows)] = by_piece
+        return by_row
+
+
+# --- cutting ----------------------------------------------------------------------
+
+
+def _batches(estimator, rows, where: str) -> list[np.ndarray]:
+    """Which rows each batch reads, one in each lane."""
+    table = estimator.lane_table(rows)  # (n_batches, B)
+    if len(table) < 2:
+        raise ValueError(
+            f"{where} tests on {table.max() + 1} row(s), {len(table)} batch of"
+            f" batch_size={table.shape[1]}, but states can be swapped between at"
+            f" least two batches: {2 * table.shape[1]} rows will do. Use fewer"
+            " splits, a larger test_size or a smaller batch_size."
+        )
+    return [lanes[lanes >= 0] for lanes in table]
+
+
+def _tiles(estimator, rows, where: str) -> list[np.ndarray]:
+    """Which rows are in the first, second, ... tile of their series."""
+    labels = read_labels(rows, estimator.series_id)[1]
+    length = estimator.sequence_length_
+    tile = pd.Series(labels.codes).groupby(labels.codes).cumcount().to_numpy() // length
+    counts = np.bincount(tile)
+    if len(counts) < 2 and labels.n_series < 2:
+        raise ValueError(
+            f"{where} tests on {len(tile)} row(s), 1 tile of sequence_length={length},"
+            f" but states can be swapped between at least two tiles: {length + 1} rows"
+            " will do. Use fewer splits, a larger test_size or a smaller"
+            " sequence_length."
+        )
+    return np.split(np.argsort(tile, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def _state_before(estimator, piece) -> RecurrentState:
+    """The state from which a piece starts; zero for series not seen before."""
+    state = estimator.get_states()
+    if not state.is_by_series:
+        return state
+    ids = read_labels(piece, estimator.series_id)[1].ids
+    return state.take_lanes(match_series(state.series, ids)).replace(series=ids)
+
+
+def _check_series_known(live: Stream, X, where: str) -> None:
+    """Raise ValueError where X holds many series that the estimator takes for one."""
+    index = getattr(X, "index", None)
+    is_panel = isinstance(index, pd.MultiIndex) and index.nlevels > 1
+    if is_panel and live.get_states().series is None:
+        raise ValueError(
+            f"{where} was fitted without the index of X, which tells its series apart:"
+            " a transformer before the estimator returns arrays. Call"
+            " set_output(transform='pandas') on the pipeline."
+        )
+
+
+# --- swapping ---------------------------------------------------------------------
+
+
+def _draw_others(n: int, rng: np.random.Generator) -> np.ndarray:
+    """For each of n the number of another one, of shape (n,)."""
+    return (np.arange(n) + rng.integers(1, n, size=n)) % n
+
+
+def _swap_tiles(before: list[Layers], rng: np.random.Generator) -> list[Layers]:
+    """For each tile of each series the state before another tile of any series.
+
+    `before` has the layers of each piece, with a lane for each series in it.
+    """
+    n_lanes = [len(layers[0][0]) for layers in before]
+    ends = np.cumsum(n_lanes)
+    others = np.split(_draw_others(int(ends[-1]), rng), ends[:-1])
+    together = [  # all tiles in one array
+        [np.concatenate(arrays) for arrays in zip(*layer, strict=True)]
+        for layer in zip(*before, strict=True)
+    ]
+    return [
+        tuple(tuple(array[drawn] for array in layer) for layer in together)
+        for drawn in others
+    ]

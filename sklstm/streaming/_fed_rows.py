@@ -6,7 +6,7 @@ one row for each series, in the units of the composite.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +33,14 @@ class FedRows:
     names : ndarray of shape (n_columns,) or None
         Names of the columns that the composite takes; None where it was fitted on
         arrays.
-    id_columns : tuple
+    id_columns : sequence
         Those among them that hold series ids, which `feedback` leaves out.
     """
 
     estimator: BaseStatefulLSTM
     way_in: tuple[Pipeline, ...]
     names: np.ndarray | None
-    id_columns: tuple
+    id_columns: Sequence
 
     @classmethod
     def into(cls, fitted, estimator: BaseStatefulLSTM, way_in: tuple) -> FedRows:
@@ -49,11 +49,7 @@ class FedRows:
         series_id = estimator._record().input_shape.series_id
         if series_id is None or names is None or not way_in:
             return cls(estimator, way_in, names, ())
-        is_list = isinstance(series_id, list | tuple | np.ndarray | pd.Index)
-        wanted = list(series_id) if is_list else [series_id]
-        found = [_find_name(name, names) for name in wanted]
-        id_columns = () if None in found else tuple(found)
-        return cls(estimator, way_in, names, id_columns)
+        return cls(estimator, way_in, names, find_id_columns(series_id, names) or ())
 
     def carry_in(self, rows: Any, ids: pd.Index | None) -> np.ndarray:
         """Rows as the network takes them, without ids.
@@ -110,14 +106,19 @@ def _without_ids(inside: Any, series_id: Any, ids: pd.Index) -> Any:
     return table
 
 
-def _find_name(name: Any, names: np.ndarray) -> Any:
-    """The column of a composite that the estimator inside knows as `name`, or None.
+def find_id_columns(series_id: Any, names: Any) -> list | None:
+    """The columns of a composite that the estimator inside knows as `series_id`.
 
-    A ColumnTransformer may have put the name of a step before it, as in
-    ``"remainder__shop"``.
+    None where that cannot be told. A ColumnTransformer may have put the name of a step
+    before the name of a column, as in ``"remainder__shop"``.
     """
-    candidates = (name, str(name).rpartition("__")[2])
-    return next((one for one in candidates if one in names), None)
+    is_list = isinstance(series_id, list | tuple | np.ndarray | pd.Index)
+    found: list = []
+    for name in series_id if is_list else [series_id]:
+        own = str(name).rpartition("__")[2]
+        known = () if names is None else [one for one in (name, own) if one in names]
+        found += known[:1]
+    return found if len(found) == (len(series_id) if is_list else 1) else None
 
 
 def _feature_names(fitted) -> np.ndarray | None:
