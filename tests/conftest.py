@@ -3,8 +3,8 @@
 Two Hypothesis profiles. ``ci`` is the default of the ordinary run: few examples, which
 are derived from the test itself, so that a run repeats exactly. ``thorough`` draws many
 new ones each time; ``HYPOTHESIS_PROFILE=thorough`` or the option
-``--hypothesis-profile=thorough`` chooses it, and ``-m property`` runs the tests that
-draw examples, and no others.
+``--hypothesis-profile=thorough`` chooses it, and ``-m "property or thorough"`` runs the
+tests that draw examples and further cases of what the ordinary run shows, no others.
 """
 
 from __future__ import annotations
@@ -33,9 +33,18 @@ settings.register_profile(
     "ci", derandomize=True, max_examples=10, stateful_step_count=30, **_COMMON
 )
 settings.register_profile(
-    "thorough", max_examples=100, stateful_step_count=50, **_COMMON
+    "thorough", max_examples=60, stateful_step_count=40, **_COMMON
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand files to the processes as they are collected, the small doctests last.
+
+    pytest-xdist would begin with the files of most tests, and so end with those of few
+    but long ones, while one of the processes has nothing left to do.
+    """
+    config.option.loadscopereorder = False
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks

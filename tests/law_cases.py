@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import io
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import joblib
@@ -274,3 +275,22 @@ def labels_of(spec: Spec, estimator: Any, outputs: np.ndarray) -> np.ndarray:
     if spec.n_classes:
         return estimator.classes_[outputs.argmax(axis=1)]
     return outputs[:, 0] if spec.n_outputs == 1 else outputs
+
+
+#: Networks with dropout: with two layers, of a classifier, stateless and shuffled.
+DROPOUT = [POOL[2], replace(POOL[7], units=(3, 2)), POOL[10]]
+
+
+def dropout_digests() -> list[str]:
+    """Fit networks with dropout and shuffling; return digests of their weights."""
+    digests = []
+    for spec in DROPOUT:
+        X = make_rows(spec.n_rows, spec.n_features, TRAINING)
+        y = make_target(spec, spec.n_rows, TRAINING)
+        estimator = make_estimator(
+            spec, dropout=0.4, shuffle=not spec.stateful, epochs=3, random_state=5
+        ).fit(X, y)
+        weights = b"".join(w.tobytes() for w in estimator.get_weights())
+        answers = np.asarray(estimator.predict(X[:5] + 1.0)).tobytes()
+        digests.append(hashlib.sha256(weights + answers).hexdigest())
+    return digests

@@ -1,4 +1,4 @@
-"""Threads, worker processes, and what a process shares: nothing leaks or locks.
+"""Threads, and what a process shares: nothing leaks or locks.
 
 Compiled programs outlive fits and are lent from one pool to whoever needs them, one
 user at a time. So whatever runs beside them, each answer must be the one that the same
@@ -18,61 +18,33 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from importlib.metadata import version
-from multiprocessing import get_context
 from typing import Any
 
-import joblib
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from concurrency_cases import (
+    MANY,
+    PATIENCE,
+    N,
+    X,
+    assert_equal_estimators,
+    fit,
+    fits_alone,
+    folds,
+    regressor,
+    y,
+)
 from helpers import (
-    assert_identical_weights,
-    assert_same_state,
-    make_rows,
-    run,
     weight_change,
 )
-from sklearn.model_selection import TimeSeriesSplit, cross_validate
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from sklstm import StatefulLSTMRegressor
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import seeded
-
-PATIENCE = 180  # seconds; the slowest wait here takes a tenth of it
-N = 30
-X = make_rows(N, 2, seed=1)
-y = X[:, 0] - 0.2 * X[:, 1]
-MANY = make_rows(9_000, 2, seed=2)  # beyond what is walked in NumPy: compiled
-SHAPES = {"one": {"units": 2}, "another": {"units": 3, "sequence_length": 2}}
-
-
-def regressor(shape: str = "one", **parameters: Any) -> StatefulLSTMRegressor:
-    """Return an estimator of one of the two shapes that are compiled here."""
-    settings = {"batch_size": 1, "epochs": 2, "random_state": 0}
-    return StatefulLSTMRegressor(**(settings | SHAPES[shape] | parameters))
-
-
-def fit(shape: str = "one", random_state: Any = 0) -> StatefulLSTMRegressor:
-    """Fit an estimator; at module level, for worker processes to import."""
-    return regressor(shape, random_state=random_state).fit(X, y)
-
-
-def assert_equal_estimators(found: Any, expected: Any) -> None:
-    """Compare weights and state bit for bit."""
-    assert_identical_weights(found.get_weights(), expected.get_weights())
-    assert_same_state(found.get_states(), expected.get_states())
-
-
-@pytest.fixture(scope="module")
-def alone() -> list[StatefulLSTMRegressor]:
-    """What fits give with nothing running beside them, by random_state."""
-    return [fit(random_state=k) for k in range(2)]
-
 
 # --------------------------------------------------------------------------------------
 # Threads
@@ -115,9 +87,9 @@ def test_at_once_raises_an_error_of_a_thread():
         at_once(fail, lambda: None)
 
 
-def test_predict_in_two_threads_gives_same_bits(alone):
+def test_predict_in_two_threads_gives_same_bits():
     """Short calls run in NumPy, long ones compiled; each gives what it gives alone."""
-    estimator = alone[0]
+    estimator = fits_alone()[0]
     state = estimator.get_states()
     tables = [MANY[:40], MANY[40:47], MANY, MANY[::-1]]
     expected = [estimator.predict(table) for table in tables]
@@ -131,9 +103,9 @@ def test_predict_in_two_threads_gives_same_bits(alone):
     assert estimator.get_states() is state
 
 
-def test_step_of_copies_in_two_threads_gives_same_bits(alone):
+def test_step_of_copies_in_two_threads_gives_same_bits():
     """Each has a state of its own, whatever arrays they share."""
-    estimator = alone[0]
+    estimator = fits_alone()[0]
     rows = [MANY[:100], MANY[100:200]]
 
     def step(walker: Any, rows: np.ndarray) -> np.ndarray:
@@ -147,24 +119,24 @@ def test_step_of_copies_in_two_threads_gives_same_bits(alone):
         np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_fit_same_shape_in_two_threads_gives_same_bits(alone):
+def test_fit_same_shape_in_two_threads_gives_same_bits():
     """Both need the same compiled program: one borrows it, the other gets a second."""
     found = at_once(lambda: fit("one", 0), lambda: fit("one", 1))
-    assert_equal_estimators(found[0], alone[0])
-    assert_equal_estimators(found[1], alone[1])
+    assert_equal_estimators(found[0], fits_alone()[0])
+    assert_equal_estimators(found[1], fits_alone()[1])
 
 
-def test_fit_two_shapes_in_two_threads_gives_same_bits(alone):
+def test_fit_two_shapes_in_two_threads_gives_same_bits():
     """No program is compiled before they start."""
     POOL.clear()
     found = at_once(lambda: fit("one"), lambda: fit("another"))
-    assert_equal_estimators(found[0], alone[0])
+    assert_equal_estimators(found[0], fits_alone()[0])
     assert_equal_estimators(found[1], fit("another"))
 
 
-def test_fit_while_another_thread_predicts_gives_same_bits(alone):
+def test_fit_while_another_thread_predicts_gives_same_bits():
     """A compiled prediction and a fit of the same shape borrow from one pool."""
-    estimator = alone[0]
+    estimator = fits_alone()[0]
     expected = estimator.predict(MANY)
     done = threading.Event()
 
@@ -183,7 +155,7 @@ def test_fit_while_another_thread_predicts_gives_same_bits(alone):
     fits, agree = at_once(fit_some, predict_meanwhile)
     assert all(agree)
     for k, found in enumerate(fits):
-        assert_equal_estimators(found, alone[k % 2])
+        assert_equal_estimators(found, fits_alone()[k % 2])
 
 
 def test_cross_validate_in_joblib_threads_gives_same_bits():
@@ -224,96 +196,6 @@ def test_seeded_in_two_threads_takes_turns():
         generators = random.Random(seed), np.random.RandomState(seed)
         assert found == [generator.random() for generator in generators]
     assert after == before
-
-
-# --------------------------------------------------------------------------------------
-# Worker processes
-# --------------------------------------------------------------------------------------
-
-
-def train_on(estimator: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Go on with an estimator that came from elsewhere."""
-    predictions = estimator.predict(X)
-    return estimator.partial_fit(X, y), predictions
-
-
-def folds(n_jobs: int, backend: str = "loky") -> list[StatefulLSTMRegressor]:
-    """Return the estimators that cross-validation fits."""
-    with joblib.parallel_backend(backend):
-        scores = cross_validate(
-            regressor(),
-            X,
-            y,
-            cv=TimeSeriesSplit(3),
-            n_jobs=n_jobs,
-            return_estimator=True,
-        )
-    return scores["estimator"]
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[ProcessPoolExecutor]:
-    """A worker process that was started afresh."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
-@pytest.mark.slow
-def test_fit_in_spawned_process_gives_same_bits(worker, alone):
-    found = worker.submit(fit, "one", 1).result(PATIENCE)
-    assert_equal_estimators(found, alone[1])
-
-
-@pytest.mark.slow
-def test_partial_fit_in_spawned_process_gives_same_bits(worker, alone):
-    """The estimator it returns goes on here as one trained in this process."""
-    sent = copy.deepcopy(alone[0])
-    later = make_rows(5, 2, seed=3)
-    found, predictions = worker.submit(train_on, sent, later, later[:, 0]).result(
-        PATIENCE
-    )
-    here, expected = train_on(sent, later, later[:, 0])
-    np.testing.assert_array_equal(predictions, expected)
-    assert_equal_estimators(found, here)
-    np.testing.assert_array_equal(found.step(later), here.step(later))
-
-
-@pytest.mark.slow
-def test_fit_in_loky_workers_gives_same_bits(alone):
-    """joblib's own processes, and cross-validation in one and in two of them."""
-    jobs = [joblib.delayed(fit)("one", k) for k in (0, 1)]
-    found = joblib.Parallel(n_jobs=2, backend="loky", timeout=PATIENCE)(jobs)
-    for k, estimator in enumerate(found):
-        assert_equal_estimators(estimator, alone[k])
-    for one, two in zip(folds(n_jobs=1), folds(n_jobs=2), strict=True):
-        assert_equal_estimators(one, two)
-
-
-IN_ONE_AND_IN_TWO = """
-import numpy as np
-from sklearn.model_selection import TimeSeriesSplit, cross_validate
-from sklstm import StatefulLSTMRegressor
-
-X = np.random.default_rng(0).normal(size=(700, 8))
-model = StatefulLSTMRegressor(64, sequence_length=30, batch_size=32, random_state=0)
-model.set_params(epochs=1)
-one, two = (
-    cross_validate(
-        model, X, X[:, 0], cv=TimeSeriesSplit(2), n_jobs=n, return_estimator=True
-    )["estimator"]
-    for n in (1, 2)
-)
-for a, b in zip(one, two):
-    for u, v in zip(a.get_weights(), b.get_weights()):
-        np.testing.assert_array_equal(u, v)
-"""
-
-
-@pytest.mark.slow
-def test_cross_validate_n_jobs_2_large_network_gives_same_bits():
-    """In large matrix products the order of a sum depends on the number of threads."""
-    done = run(IN_ONE_AND_IN_TWO, TF_NUM_INTRAOP_THREADS="1")
-    assert done.returncode == 0, done.stderr
 
 
 # --------------------------------------------------------------------------------------

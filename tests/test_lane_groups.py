@@ -67,7 +67,7 @@ def ragged(rng) -> list[np.ndarray]:
 
 
 CASES: dict[str, dict[str, Any]] = {
-    "in order": {},
+    "in order": {"units": (4, 3)},
     "one step": {"sequence_length": 1},
     "lanes without a window": {"drop_remainder": False},
     "windows of many lengths": {"stateful": False, "sequence_length": 5},
@@ -83,7 +83,7 @@ def test_fit_in_lane_groups_equals_fit_in_one(case, few_are_enough):
     y = np.array([np.sum(rows) for rows in X])
     weight = rng.uniform(0.5, 2.0, size=len(X))
     settings = {
-        "units": (4, 3),
+        "units": 4,
         "batch_size": 4,
         "sequence_length": 3,
         "epochs": 4,

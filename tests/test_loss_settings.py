@@ -13,28 +13,14 @@ from helpers import (
 )
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import (
-    GridSearchCV,
-    TimeSeriesSplit,
-)
 
 from sklstm import StatefulLSTMRegressor
-
-
-def through_a_search(estimator):
-    """The best estimator of a search in two processes."""
-    search = GridSearchCV(
-        estimator, {"units": [2]}, cv=TimeSeriesSplit(2), n_jobs=2, error_score="raise"
-    )
-    return search.fit(ROWS, ROWS[:, 0]).best_estimator_
-
 
 ROWS = np.random.default_rng(0).normal(size=(24, 2))
 COPIES = {
     "clone": clone,
     "deepcopy": copy.deepcopy,
     "pickle": lambda estimator: pickle.loads(pickle.dumps(estimator)),
-    "search": through_a_search,
 }
 
 

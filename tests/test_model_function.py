@@ -47,16 +47,17 @@ from sklstm import StatefulLSTMClassifier
 @pytest.mark.parametrize(
     ("model", "stateful"),
     [
-        (gru, True),
         (simple_rnn, True),
         (two_lstms, True),
         (mixed, True),
-        (normalised, True),
         (frozen, True),
         (open_length, True),
         pytest.param(own_mask, True, marks=MASK_IS_LOST),
         (bidirectional, False),
         (two_lstms, False),
+        # Their like is in `test_parity_own_models`.
+        pytest.param(gru, True, marks=pytest.mark.thorough),
+        pytest.param(normalised, True, marks=pytest.mark.thorough),
     ],
 )
 def test_model_function_trains_and_predicts_as_in_keras(model, stateful):

@@ -34,8 +34,7 @@ def list_of_windows(n: int) -> list[np.ndarray]:
 
 NUMBERS, TWO, THREE = np.arange(40.0) / 40, np.arange(40) % 2, np.arange(40) % 3
 CASES = {
-    "one lane": (StatefulLSTMRegressor, {}, rows(40), NUMBERS),
-    "windows": (StatefulLSTMRegressor, {"sequence_length": 4}, rows(40), NUMBERS),
+    "one lane": (StatefulLSTMRegressor, {"sequence_length": 4}, rows(40), NUMBERS),
     "lanes": (
         StatefulLSTMRegressor,
         {"sequence_length": 3, "batch_size": 7, "units": (4, 3)},
@@ -43,7 +42,7 @@ CASES = {
         rows(40, 1),
     ),
     "two classes": (StatefulLSTMClassifier, {"batch_size": 3}, rows(40), TWO),
-    "three classes": (StatefulLSTMClassifier, {"units": (3, 2)}, rows(40), THREE),
+    "three classes": (StatefulLSTMClassifier, {}, rows(40), THREE),
     "stateless": (
         StatefulLSTMRegressor,
         {"stateful": False, "sequence_length": 3, "dropout": 0.5},

@@ -107,8 +107,17 @@ OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
 
 @pytest.mark.parametrize(
     "function, stateful, B, n_windows",
-    [(f, stateful, 3, 9 + 2 * stateful) for f in OWN_MODELS for stateful in (0, 1)]
-    + [(normalised, True, 3, 11), (normalised, False, 4, 10)],  # a short last batch
+    [
+        *((f, True, 3, 11) for f in OWN_MODELS),
+        (half_frozen, False, 3, 9),
+        (normalised, True, 3, 11),
+        (normalised, False, 4, 10),  # a short last batch
+        *(
+            pytest.param(f, False, 3, 9, marks=pytest.mark.thorough)
+            for f in OWN_MODELS
+            if f is not half_frozen
+        ),
+    ],
 )
 def test_fit_own_model_equals_keras_loop(function, stateful, B, n_windows):
     """A model that the user built from ``meta`` trains as it does in Keras."""

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import joblib
 import keras
@@ -34,6 +30,7 @@ from persistence_cases import (
     fitted_once,
     gru,
     objects_of,
+    predict_and_train,
     round_trip,
     shifted_error,
     small,
@@ -42,7 +39,6 @@ from persistence_cases import (
 from sklearn import config_context
 from sklearn.base import clone
 
-import sklstm
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, describe
 
@@ -260,42 +256,6 @@ def test_save_writes_safetensors(tmp_path):
     assert stored["content"]["versions"]["keras"] == keras.__version__
 
 
-IN_ANOTHER_PROCESS = """
-import json, sys
-import numpy as np
-import sklstm
-file, rows, targets, results = sys.argv[1:]
-rows, targets = np.load(rows), np.load(targets)
-model = sklstm.StatefulLSTMClassifier.load(file)
-new = rows[{n}:]
-predicted = model.predict_proba(new)
-model.partial_fit(new, targets[{n}:])
-np.savez(results, predicted, *model.get_weights())
-"""
-
-
-@pytest.mark.slow
-def test_load_in_another_process_answers_alike(tmp_path):
-    """The other process has the file and the rows that follow, no training rows."""
-    original, X, y = fitted("classifier: two layers")
-    original.save(tmp_path / "file")
-    np.save(tmp_path / "X.npy", X), np.save(tmp_path / "y.npy", y)
-    names = [str(tmp_path / name) for name in ("file", "X.npy", "y.npy", "out.npz")]
-    code = IN_ANOTHER_PROCESS.format(n=N)
-    place = {**os.environ, "PYTHONPATH": str(Path(sklstm.__file__).parents[1])}
-    subprocess.run([sys.executable, "-c", code, *names], check=True, env=place)
-    with np.load(tmp_path / "out.npz") as results:
-        predicted, *weights = (results[name] for name in results)
-    np.testing.assert_array_equal(predicted, original.predict_proba(X[N:]), strict=True)
-    original.partial_fit(X[N:], y[N:])
-    assert_identical_weights(weights, original.get_weights())
-
-
-def _predict_and_train(estimator, X, y):
-    predicted = estimator.predict(X[N:])
-    return predicted, estimator.partial_fit(X[N:], y[N:]).get_weights()
-
-
 COPIES: dict[str, Callable] = {
     "pickle": lambda estimator, path: pickle.loads(pickle.dumps(estimator)),
     "joblib": lambda estimator, path: (
@@ -313,16 +273,5 @@ def test_pickle_joblib_deepcopy_of_loaded(how, tmp_path):
     copied = COPIES[how](round_trip(original, tmp_path), tmp_path / "copy")
     assert_same(copied, original, X, y)
     assert_identical_weights(
-        _predict_and_train(copied, X, y)[1], _predict_and_train(original, X, y)[1]
+        predict_and_train(copied, X, y)[1], predict_and_train(original, X, y)[1]
     )
-
-
-@pytest.mark.slow
-def test_loaded_in_loky_worker_answers_alike(tmp_path):
-    original, X, y = fitted("regressor: rows")
-    loaded = round_trip(original, tmp_path)
-    task = joblib.delayed(_predict_and_train)(loaded, X, y)
-    ((predicted, weights),) = joblib.Parallel(n_jobs=2, backend="loky")([task])
-    expected, expected_weights = _predict_and_train(original, X, y)
-    np.testing.assert_array_equal(predicted, expected, strict=True)
-    assert_identical_weights(weights, expected_weights)

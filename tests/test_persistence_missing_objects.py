@@ -68,22 +68,26 @@ def test_load_with_unneeded_object_raises(tmp_path):
 
 
 LACKING: dict[str, dict[str, Any]] = {
-    "function as loss": {"loss": shifted_error},
-    "registered loss": {"loss": RegisteredLoss()},
-    "own optimizer": {"optimizer": Halved(0.1)},
-    "class as optimizer": {"optimizer": keras.optimizers.SGD},
-    "own metric": {"metrics": ["mae", shifted_error]},
-    "class as metric": {"metrics": [keras.metrics.MeanAbsoluteError]},
+    "functions and own classes": {
+        "loss": shifted_error,
+        "metrics": ["mae", shifted_error],
+        "optimizer": Halved(0.1),
+    },
+    "Keras's classes and a registered object": {
+        "loss": RegisteredLoss(),
+        "metrics": [keras.metrics.MeanAbsoluteError],
+        "optimizer": keras.optimizers.SGD,
+    },
 }
 
 
 @pytest.mark.parametrize("what", LACKING)
 def test_load_with_objects_given_again_answers_alike(what, tmp_path):
     parameters = LACKING[what]
-    (name,) = parameters
+    names = ", ".join(rf"{name}=\.\.\." for name in parameters)
     original = StatefulLSTMRegressor(1, **SMALL, **parameters).fit(X[:N], y[:N])
     original.save(tmp_path / "file")
-    with pytest.raises(PersistenceError, match=rf"load\(path, {name}=\.\.\.\)"):
+    with pytest.raises(PersistenceError, match=rf"load\(path, {names}\)"):
         StatefulLSTMRegressor.load(tmp_path / "file")
     loaded = StatefulLSTMRegressor.load(tmp_path / "file", **parameters)
     assert_same(loaded, original, X, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from helpers import run
@@ -12,36 +13,8 @@ from helpers import run
 from sklstm._tensorflow import kept_programs as _program_cache
 from sklstm._tensorflow.kept_programs import tensorflow_flags
 
-FIT = """
-import os
-import numpy as np
-from sklstm import StatefulLSTMRegressor
-
-X = np.sin(np.arange(40.0))[:, np.newaxis]
-model = StatefulLSTMRegressor(3, epochs=2, random_state=0).fit(X, X[:, 0])
-assert "TF_XLA_FLAGS" not in os.environ
-print(*model.predict(X[:5]), *model.history_["loss"])
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    version("tensorflow").startswith("2.18"),
-    reason="TensorFlow 2.18 names the same program otherwise in another process",
-)
-def test_SKLSTM_CACHE_second_process_finds_program(tmp_path):
-    """The second process writes no new file and answers bit for bit as the first."""
-    folder = tmp_path / "deep" / "programs"
-    first = run(FIT, SKLSTM_CACHE=str(folder))
-    assert first.returncode == 0, first.stderr
-    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len(written) == 1
-    second = run(FIT, SKLSTM_CACHE=str(folder))
-    assert second.stdout == first.stdout
-    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
-
-
 LENGTHS = """
+import os
 import keras
 import numpy as np
 from sklstm import StatefulLSTMRegressor
@@ -50,51 +23,105 @@ class Hook(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         pass
 
-for callbacks in (None, [Hook()]):
-    for n in (40, 31, 22):
-        X = np.sin(np.arange(float(n)))[:, np.newaxis]
-        options = dict(batch_size=BATCH, epochs=2, callbacks=callbacks, random_state=0)
-        StatefulLSTMRegressor(3, **options).fit(X, X[:, 0])
+assert "TF_XLA_FLAGS" not in os.environ
+for batch_size in (1, 4):
+    for callbacks in (None, [Hook()]):
+        for n in (40, 31, 22):
+            X = np.sin(np.arange(float(n)))[:, np.newaxis]
+            options = dict(batch_size=batch_size, epochs=2, callbacks=callbacks)
+            model = StatefulLSTMRegressor(3, random_state=0, **options)
+            model.fit(X, X[:, 0])
+            print(*model.predict(X[:5]), *model.history_["loss"])
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_SKLSTM_CACHE_one_program_for_all_lengths(tmp_path, batch_size):
-    """For all lengths one program with callbacks, and one without."""
-    script = LENGTHS.replace("BATCH", str(batch_size))
-    done = run(script, SKLSTM_CACHE=str(tmp_path))
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> tuple[Path, str]:
+    """The folder that a first process has filled, and what it answered."""
+    folder = tmp_path_factory.mktemp("cache") / "deep" / "programs"
+    done = run(LENGTHS, SKLSTM_CACHE=str(folder))
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("xla_compile_cache__*"))) == 2
+    return folder, done.stdout
 
 
+@pytest.mark.slow
+def test_SKLSTM_CACHE_one_program_for_all_lengths(first):
+    """For each batch size one program with callbacks, and one without."""
+    folder, _ = first
+    assert len(list(folder.glob("xla_compile_cache__*"))) == 2 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    version("tensorflow").startswith("2.18"),
+    reason="TensorFlow 2.18 names the same program otherwise in another process",
+)
+def test_SKLSTM_CACHE_second_process_finds_program(first):
+    """The second process writes no new file and answers bit for bit as the first."""
+    folder, answers = first
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(written) == 4
+    second = run(LENGTHS, SKLSTM_CACHE=str(folder))
+    assert second.stdout == answers
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+
+
+IMPORTED = "import tensorflow"
 STARTED = "import tensorflow as tf; tf.constant(1)"
 FLAGS = "import os; os.environ['TF_XLA_FLAGS'] = '--tf_xla_cpu_global_jit'"
-ONCE = """
+IMPORT = """
 {first}
+import os
+import sys
 import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 print(*[w.message for w in caught if "SKLSTM_CACHE" in str(w.message)], sep="\\n")
+assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+if sys.platform == "linux":
+    print(len(os.listdir("/proc/self/task")), file=sys.stderr)
 """
+
+
+def imported(first: str, folder: Path, n_threads: int = 6) -> tuple[str, str]:
+    """Import the estimators after `first`; return warnings and number of threads."""
+    limits = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(n_threads)}
+    done = run(IMPORT.format(first=first), SKLSTM_CACHE=str(folder), **limits)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.removesuffix("\n"), done.stderr.split("\n")[-2]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "first, words",
     [
-        ("import tensorflow", ""),
         (STARTED, "has no effect in this process, since TensorFlow was started before"),
         (FLAGS, "has no effect in this process, since TF_XLA_FLAGS is set"),
     ],
 )
 def test_SKLSTM_CACHE_too_late_warns(tmp_path, first, words):
-    done = run(ONCE.format(first=first), SKLSTM_CACHE=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    warned = done.stdout.split("\n")[:-1]
-    assert len(warned) == 1 and words in warned[0]
-    assert bool(warned[0]) == bool(words)
+    """One warning, however many names are imported."""
+    warned, _ = imported(first, tmp_path)
+    assert words in warned
+    assert len(warned.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_OMP_NUM_THREADS_sets_tensorflow_threads(tmp_path):
+    """joblib sets it in its workers; TensorFlow has two pools of threads.
+
+    It takes effect as well where TensorFlow was imported before, but not yet started;
+    nor is it too late then for a folder of programs.
+    """
+    found = [
+        imported(first, tmp_path, n) for first, n in [("", 1), ("", 6), (IMPORTED, 6)]
+    ]
+    assert [warned for warned, _ in found] == [""] * 3
+    if sys.platform == "linux":  # threads are counted in /proc
+        one, six, six_after_import = (int(n) for _, n in found)
+        assert six - one == 2 * (6 - 1)
+        assert six_after_import - one == 2 * (6 - 1)
 
 
 def test_SKLSTM_CACHE_unset_keeps_nothing(monkeypatch):
@@ -134,26 +161,6 @@ def test_SKLSTM_CACHE_unusable_folder_raises(tmp_path, monkeypatch, name):
     monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / name))
     with pytest.raises(ImportError, match=r"SKLSTM_CACHE=.*Name another one"):
         tensorflow_flags()
-
-
-THREADS = """
-import os
-{first}
-from sklstm._tensorflow import tf
-assert "TF_NUM_INTRAOP_THREADS" not in os.environ
-print(len(os.listdir("/proc/self/task")))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
-@pytest.mark.parametrize("first", ["", "import tensorflow"])
-def test_OMP_NUM_THREADS_sets_tensorflow_threads(first):
-    """joblib sets it in its workers; TensorFlow has two pools of threads."""
-    code, limits = THREADS.format(first=first), {"OPENBLAS_NUM_THREADS": "1"}
-    one, six = (run(code, OMP_NUM_THREADS=n, **limits) for n in ("1", "6"))
-    assert one.returncode == six.returncode == 0, one.stderr + six.stderr
-    assert int(six.stdout) - int(one.stdout) == 2 * (6 - 1)
 
 
 @pytest.mark.parametrize("value", ["", "many", "0", "-1"])

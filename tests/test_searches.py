@@ -30,17 +30,6 @@ def test_GridSearchCV_equals_loop_over_splits():
     assert_searched(search, regressor())
 
 
-@pytest.mark.slow
-def test_GridSearchCV_n_jobs_2_equals_loop_over_splits():
-    """Scores and predictions are those that this process arrives at by hand."""
-    grid = {"optimizer__learning_rate": GRID["optimizer__learning_rate"]}
-    search = GridSearchCV(
-        regressor(), grid, cv=SPLITS, return_train_score=True, n_jobs=2
-    ).fit(X, y)
-    assert "mean_train_score" in search.cv_results_
-    assert_searched(search, regressor())
-
-
 def test_RandomizedSearchCV_equals_loop_over_splits():
     distributions = {
         "optimizer__learning_rate": [0.001, 0.01, 0.1],

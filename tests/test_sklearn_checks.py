@@ -1,5 +1,6 @@
 """scikit-learn's own checks of both estimators."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
@@ -19,14 +20,26 @@ STATEFUL = {
 }
 
 
+def expected_failures(estimator):
+    return STATEFUL if estimator.stateful else EVERY_SEQUENCE
+
+
 @parametrize_with_checks(
     [
         StatefulLSTMRegressor(),
         StatefulLSTMRegressor(stateful=False),
         StatefulLSTMClassifier(),
-        StatefulLSTMClassifier(stateful=False),
     ],
-    expected_failed_checks=lambda e: STATEFUL if e.stateful else EVERY_SEQUENCE,
+    expected_failed_checks=expected_failures,
 )
 def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.thorough
+@parametrize_with_checks(
+    [StatefulLSTMClassifier(stateful=False)],
+    expected_failed_checks=expected_failures,
+)
+def test_sklearn_check_of_stateless_classifier(estimator, check):
     check(estimator)
