@@ -110,7 +110,7 @@ def test_fit_checkpoint_tiled_without_random_state_keeps_drawn_seed(tmp_path):
 
 
 @pytest.fixture
-def file_of(monkeypatch):
+def file_of(tmp_path, monkeypatch):
     """The name of the checkpoint of a training on some rows, without the training."""
     names: list[str] = []
     make = Checkpoint.of
