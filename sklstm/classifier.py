@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklstm._estimator.fitted_attributes import FromFit
 from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
 
 
@@ -312,9 +314,38 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
-        fitted = self._record()
-        outputs = self._outputs(X, fitted, replay)
-        return fitted.target.probabilities(outputs, fitted.recipe.loss)
+        return self._predictions(
+            X,
+            replay,
+            lambda fitted, outputs: fitted.target.probabilities(
+                outputs, fitted.recipe.loss
+            ),
+        )
+
+    def score(self, X, y, sample_weight=None):
+        """Mean accuracy of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `predict`.
+        y : array-like of shape (n_rows,), or list of arrays
+            True labels, in the form that `fit` takes.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`.
+        """
+        given = self.predict(X), y, sample_weight
+        predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     def _learn_target(self, y: np.ndarray, loss, classes=None) -> ClassTarget:
         check_classification_targets(y)

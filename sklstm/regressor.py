@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
 
 
@@ -276,6 +278,31 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             For parameters of a wrong type, and for dates or durations.
         """
         return self._partial_fit(X, y, sample_weight)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination (R²) of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `predict`.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
+            True values, in the form that `fit` takes.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`.
+        """
+        given = self.predict(X), y, sample_weight
+        predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
+        return r2_score(y, predicted, sample_weight=sample_weight)
 
     def _learn_target(self, y: np.ndarray, loss) -> ContinuousTarget:
         return ContinuousTarget.of(y)

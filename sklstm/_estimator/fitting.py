@@ -121,7 +121,7 @@ class BaseStatefulLSTM(StatefulPredictor):
             If a checkpoint cannot be written: training goes on without.
         """
         self._check_parameters()
-        given = read_training_rows(self, X, self.series_id)
+        given = read_training_rows(self, X, self.series_id, self.windows == "tiled")
         y = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
@@ -132,9 +132,10 @@ class BaseStatefulLSTM(StatefulPredictor):
         seed = found.seed if found else self._draw_seed()
         recipe, target = self._make_recipe(given, y, seed)
         targets, weights = self._encode(recipe, target, given, y, sample_weight)
-        unsorted, (given, order) = given, given.sorted()
         axis = TimeAxis.learn(given.labels)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 3)
+        unsorted, (given, order) = given, given.sorted()
+        begins = begins[order]
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(
             recipe, given, begins, targets[order], weights[order], seed
@@ -157,13 +158,9 @@ class BaseStatefulLSTM(StatefulPredictor):
             validation=curriculum.validation,
             verbose=int(self.verbose),
         )
-        rows = replace(
-            rows,
-            digest=digest_rows(unsorted.X, unsorted.labels.codes),
-            series=given.labels.ids,
-            first=first,
-            last=last,
-        )
+        rows = replace(rows, digest=digest_rows(unsorted.X, unsorted.labels.codes))
+        if given.sequences is None:
+            rows = replace(rows, series=given.labels.ids, first=first, last=last)
         fitted = Fitted(
             recipe=recipe,
             target=target,
@@ -251,7 +248,7 @@ class BaseStatefulLSTM(StatefulPredictor):
         self._check_parameters()
         fitted = vars(self).get("_fitted")
         if fitted is None:
-            given = read_training_rows(self, X, self.series_id)
+            given = read_training_rows(self, X, self.series_id, self.windows == "tiled")
         else:
             given = read_rows(self, X, fitted.input_shape)
         y = check_y(self, y, self._y_options, given, X)
@@ -392,6 +389,12 @@ class BaseStatefulLSTM(StatefulPredictor):
         choices = self._compile_arguments()
         target = self._learn_target(y, choices["loss"], **announced)
         is_tiled = self.windows == "tiled"
+        if is_tiled and given.X.ndim == 3:
+            raise ValueError(
+                "windows='tiled' cuts rows into windows itself, but X holds ready-made"
+                f" windows, of shape {given.X.shape}. Pass rows, of shape (n_rows,"
+                " n_features), or set windows='sliding'."
+            )
         sequence_length = given.shape.n_steps or int(self.sequence_length)
         carries = bool(self.stateful)
         has_state = carries or is_tiled
@@ -421,6 +424,8 @@ class BaseStatefulLSTM(StatefulPredictor):
 
     def _encode(self, recipe: Recipe, target, given: Given, y, sample_weight):
         """Network targets of shape (n, n_outputs) and weights of shape (n,)."""
+        if given.sequences is not None:
+            sample_weight = given.sequences.flat("sample_weight", sample_weight)
         check_numbers("sample_weight", sample_weight)
         weights = _check_sample_weight(
             sample_weight, given.X, dtype=np.float32, copy=True

@@ -68,7 +68,16 @@ def follow(
         That of the caller's warnings.
     """
     labels, axis = given.labels, fitted.axis
+    if given.sequences is not None:  # each is a series of its own, in each call anew
+        no_series = np.zeros(labels.n_series, bool)
+        return Following(
+            np.full(labels.n_series, -1),
+            no_series,
+            np.zeros(len(given.X), bool),
+            np.full(labels.n_series, NEVER),
+        )
     lanes = match_series(fitted.state.series, labels.ids)
+    _check_one_series(fitted.state, given, lanes)
     n_rows, n_series = len(given.X), labels.n_series
     no_replay = np.zeros(n_series, bool)
     no_breaks = np.zeros(n_rows, bool)
@@ -84,7 +93,8 @@ def follow(
     rows = fitted.training_rows
     replays, in_fit = no_replay, no_breaks
     if rows is not None and replay is not False:
-        replays, in_fit = _find_replayed(axis, rows, given, ordinals, seen, replay)
+        was_seen = fitted.state.has_rows(lanes)
+        replays, in_fit = _find_replayed(axis, rows, given, ordinals, was_seen, replay)
     seen = np.where(replays, NEVER, seen)
     check_after(axis, ordinals, labels, seen)
     breaks = find_breaks(axis, ordinals, labels.codes, seen)
@@ -93,6 +103,20 @@ def follow(
     )
     begins = breaks if on_gap == "reset" else no_breaks
     return Following(lanes, replays, begins, _last_of_each(ordinals, given))
+
+
+def _check_one_series(state: RecurrentState, given: Given, lanes: np.ndarray) -> None:
+    """Raise ValueError for rows of other series than the one that has a state."""
+    if state.is_by_series or (len(lanes) == 1 and lanes[0] >= 0):
+        return
+    labels = given.labels
+    others = [labels.series_name(int(k)) for k in np.flatnonzero(lanes < 0)]
+    raise ValueError(
+        f"X holds {labels.n_series} series, among them {others[0]}, but with"
+        " windows='sliding' a stateful network carries the state of one, that of"
+        f" {list(state.series)}. Pass rows of this one alone, or set windows='tiled',"
+        " which carries a state for each series."
+    )
 
 
 def check_training_labels(
@@ -126,7 +150,7 @@ def _find_replayed(
     rows: TrainingRows,
     given: Given,
     ordinals: np.ndarray,
-    seen: np.ndarray,
+    was_seen: np.ndarray,
     replay: bool | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which series begin with the rows of the fit, and which rows are in it."""
@@ -141,10 +165,10 @@ def _find_replayed(
     fit_first = np.where(known >= 0, rows.first[known], NEVER)
     fit_last = np.where(known >= 0, rows.last[known], NEVER)
     # a series that was just reset has forgotten the fit: its rows are read from cold
-    replays = (first <= fit_last) & (seen != NEVER)
+    replays = (first <= fit_last) & was_seen
     middle = np.flatnonzero(replays & (first != fit_first))
     if len(middle):
-        code = middle[0]
+        code = int(middle[0])
         raise ValueError(
             f"X begins with {axis.name(first[code])} for {labels.series_name(code)},"
             " among the rows of fit, which are from"
@@ -166,7 +190,7 @@ def _is_replayed_unlabelled(
         return bool(replay) and rows is not None
     if state.is_cold or not rows.are(given.X, given.labels.codes):
         return False
-    if given.X.ndim == 2 and repeats(given.X):
+    if given.X.ndim == 2 and _all_repeat(given):
         warnings.warn(
             f"X is equal to the {len(given.X)} rows of fit, but these repeat, so that"
             " rows that follow them could look the same: they are taken for rows that"
@@ -178,11 +202,18 @@ def _is_replayed_unlabelled(
     return True
 
 
+def _all_repeat(given: Given) -> bool:
+    """Whether the rows of every series repeat, so that later ones may be the same."""
+    ordered, _ = given.sorted()
+    ends = np.cumsum(np.bincount(ordered.labels.codes))[:-1]
+    return all(map(repeats, np.split(ordered.X, ends)))
+
+
 def _last_seen(state: RecurrentState, lanes: np.ndarray) -> np.ndarray:
     """The last label seen of each series; `NEVER` where there is none."""
     if state.last_seen is None:
         return np.full(len(lanes), NEVER)
-    return np.where(lanes >= 0, state.last_seen[lanes], NEVER)
+    return np.append(state.last_seen, NEVER)[lanes]
 
 
 def _first_of_each(ordinals: np.ndarray, given: Given) -> np.ndarray:

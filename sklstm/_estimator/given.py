@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklstm._estimator.inputs import check_X, is_plain, n_dimensions
+from sklstm._estimator.sequences import Sequences, check_sequences
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.series import RowLabels, read_labels
 
@@ -23,11 +24,18 @@ class Given:
     labels : RowLabels
     shape : InputShape
         What X looked like.
+    sequences : Sequences or None
+        How rows make up the sequences that X held, if it did.
     """
 
     X: np.ndarray
     labels: RowLabels
     shape: InputShape
+    sequences: Sequences | None = None
+
+    def shaped(self, values: np.ndarray):
+        """Values of rows in the form that X came in."""
+        return values if self.sequences is None else self.sequences.shaped(values)
 
     def sorted(self) -> tuple[Given, np.ndarray | slice]:
         """The rows series by series, each in time order, and which they were before."""
@@ -42,8 +50,10 @@ class Given:
         return replace(self, X=self.X[order], labels=labels), order
 
 
-def read_training_rows(estimator, X, series_id: Any) -> Given:
+def read_training_rows(estimator, X, series_id: Any, is_tiled: bool) -> Given:
     """The rows of a first call, whose index of integers is their time, if any."""
+    if is_tiled and series_id is None and n_dimensions(X) == 3:
+        return _read_sequences(estimator, X, None)
     table, labels = _labels_of(X, series_id)
     values, shape = check_X(estimator, table, None)
     labels = labels or unnamed(len(values))
@@ -59,9 +69,22 @@ def read_rows(estimator, X, like: InputShape) -> Given:
     if like.series_id is None and is_plain(X, like):
         values = X.astype(np.float32, copy=False)
         return Given(values, unnamed(len(values)), like)
+    if like.is_sequences:
+        return _read_sequences(estimator, X, like)
     table, labels = _labels_of(X, like.series_id)
     values, _ = check_X(estimator, table, like)
     return Given(values, labels or unnamed(len(values)), like)
+
+
+def _read_sequences(estimator, X, like: InputShape | None) -> Given:
+    """The rows of sequences, one behind the other, each a series without a name."""
+    rows, sequences, names = check_sequences(estimator, X, like)
+    n = len(sequences.lengths)
+    labels = RowLabels(
+        pd.RangeIndex(n), np.repeat(np.arange(n), sequences.lengths), None
+    )
+    shape = like or InputShape(rows.shape[1], names, is_sequences=True)
+    return Given(rows, labels, shape, sequences)
 
 
 def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels | None]:

@@ -89,6 +89,8 @@ def check_y(estimator, y, y_options: dict[str, Any], given, X) -> np.ndarray:
             " the target y is None."
         )
     _check_same_order(X, y)
+    if given.sequences is not None:
+        y = given.sequences.flat("y", y)
     if y_options.get("y_numeric"):
         check_numbers("y", y)
         y = check_array(y, ensure_2d=False, input_name="y", estimator=estimator)
@@ -159,6 +161,7 @@ def is_plain(X, like: InputShape) -> bool:
         and len(X) > 0
         and X.shape[1] == like.n_features
         and like.n_steps is None
+        and not like.is_sequences
         and like.feature_names is None
         and bool((np.abs(X) < LARGEST).all())
     )
@@ -194,7 +197,7 @@ def _check_windows(
     """Windows of shape (n_windows, T, n_features), as `Windows` marks padding."""
     if holds_windows(X):
         X = pad_windows(
-            [_check_window(estimator, window, k) for k, window in enumerate(X)],
+            [check_window(estimator, window, k) for k, window in enumerate(X)],
             None if like is None else like.n_steps,
         )
     elif isinstance(X, np.ma.MaskedArray):
@@ -222,7 +225,7 @@ def _check_stack(estimator, X, padded=False) -> np.ndarray:
     )
 
 
-def _check_window(estimator, window, k: int) -> np.ndarray:
+def check_window(estimator, window, k: int) -> np.ndarray:
     check_numbers(f"X[{k}]", window)
     return check_array(
         window, dtype=np.float32, estimator=estimator, input_name=f"X[{k}]"

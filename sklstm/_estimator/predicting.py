@@ -6,7 +6,7 @@ state as an argument and returns another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -55,13 +55,18 @@ class StatefulPredictor(RoutedParameters):
         check_is_fitted(self)
         return self._fitted
 
-    def _outputs(self, X, fitted: Fitted, replay: bool | None) -> np.ndarray:
-        """Network outputs for rows of X: from the state, or replayed as in fit."""
+    def _predictions(
+        self, X, replay: bool | None, decode: Callable[[Fitted, np.ndarray], np.ndarray]
+    ):
+        """Decoded outputs for rows of X: from the state, or replayed as in fit."""
+        fitted = self._record()
         given = read_rows(self, X, fitted.input_shape)
         following = follow(fitted, given, self.on_gap, replay, stacklevel=4)
         if fitted.recipe.is_tiled:
-            return tiled.advance(fitted, given, following)[0]
-        return sliding.outputs_of(fitted, given, following)
+            outputs = tiled.advance(fitted, given, following)[0]
+        else:
+            outputs = sliding.outputs_of(fitted, given, following)
+        return given.shaped(decode(fitted, outputs))
 
     def predict(self, X, replay=None):
         """Predict for each row of X, continuing from the state, which stays as it is.
@@ -82,8 +87,9 @@ class StatefulPredictor(RoutedParameters):
 
         Returns
         -------
-        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            One prediction for each row: none is dropped, however many there are.
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs), or list of these
+            One prediction for each row: none is dropped, however many there are. Of
+            sequences in tiled windows, one for each step, in the form of X.
 
         Raises
         ------
@@ -104,8 +110,7 @@ class StatefulPredictor(RoutedParameters):
         ContinuityWarning
             If labels tell that rows are missing, unless `on_gap` says otherwise.
         """
-        fitted = self._record()
-        return fitted.decode(self._outputs(X, fitted, replay))
+        return self._predictions(X, replay, Fitted.decode)
 
     def forecast(self, n_steps, start=None, feedback=None, series=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
@@ -151,10 +156,12 @@ class StatefulPredictor(RoutedParameters):
         """
         fitted = self._record()
         n_steps = check_positive_int("n_steps", n_steps)
-        if fitted.input_shape.n_dimensions == 3:
+        _check_takes_rows(fitted)
+        if fitted.input_shape.is_sequences:
             raise ValueError(
-                "forecast feeds back one row at a time, but this estimator was fitted"
-                " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
+                "forecast goes on from the state of a series, but this estimator was"
+                " fitted on sequences without names. Fit on rows with series_id= or a"
+                " MultiIndex."
             )
         n_features = fitted.input_shape.n_features
         problem = fitted.target.why_not_a_row(n_features)
@@ -172,13 +179,9 @@ class StatefulPredictor(RoutedParameters):
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
         return by_series[0] if is_one else by_series
 
-    def _last_predictions(self) -> np.ndarray:
-        """The predictions already made for the last row seen of each series."""
-        fitted = self._record()
-        return fitted.decode(SeriesWalk(fitted, None).last_outputs())
-
     def _forecaster(self, fitted: Fitted, start, series) -> tuple[SeriesWalk, bool]:
         """A walk of the series to forecast, and whether that is one without a list."""
+        _check_takes_rows(fitted)
         state = fitted.state
         is_one = state.series is None or (
             series is not None and is_id(state.series, series)
@@ -279,13 +282,13 @@ class StatefulPredictor(RoutedParameters):
         """
         fitted = self._record()
         state = fitted.state
-        if series is not None:
-            ids = as_ids(state.series, series)
-            state = state.reset_lanes(match_series(state.series, ids))
-        elif state.is_by_series:
+        ids = None if series is None else as_ids(state.series, series)
+        if not state.is_by_series:
+            state = fitted.zero
+        elif ids is None:
             state = state.reset()
         else:
-            state = fitted.zero
+            state = state.reset_lanes(match_series(state.series, ids))
         self._fitted = fitted.in_state(state)
         return self
 
@@ -308,9 +311,17 @@ class StatefulPredictor(RoutedParameters):
             If the estimator is not fitted.
         KeyError
             If there is no series of that id.
+        ValueError
+            With sliding windows in a stateful network, which carries one series only.
         """
         fitted = self._record()
         ids = as_ids(fitted.state.series, series)
+        if not fitted.state.is_by_series:
+            raise ValueError(
+                f"forget removes one series of many, but {list(ids)} is the only one"
+                " that this estimator carries. Call reset_states(), or set"
+                " windows='tiled'."
+            )
         lanes = match_series(fitted.state.series, ids)
         self._fitted = fitted.in_state(fitted.state.without_lanes(lanes))
         return self
@@ -361,6 +372,12 @@ class StatefulPredictor(RoutedParameters):
         """Move the state over rows; their outputs, and the record before them."""
         fitted = self._record()
         one = _one_row(fitted, X)
+        if fitted.input_shape.is_sequences:
+            raise ValueError(
+                "The estimator was fitted on sequences without names, each of which"
+                " starts from zero state: there is no state to go on from. Call predict"
+                " for whole sequences, or fit on rows with series_id= or a MultiIndex."
+            )
         if one is None:
             given = read_rows(self, X, fitted.input_shape)
             following = follow(fitted, given, self.on_gap, stacklevel=4)
@@ -417,6 +434,8 @@ class StatefulPredictor(RoutedParameters):
         if series is None:
             return state
         ids = as_ids(state.series, series)
+        if not state.is_by_series:
+            return state
         lanes = match_series(state.series, ids)
         return state.take_lanes(lanes).replace(series=ids)
 
@@ -615,9 +634,15 @@ class StatefulPredictor(RoutedParameters):
 
     @property
     def model_(self) -> keras.Model:
-        """A plain Keras model at the fitted batch size and in the current state."""
+        """A plain Keras model at the fitted batch size and in the current state.
+
+        With tiled windows it has a lane for each series, in the order of `series_`.
+        """
         fitted = self._record()
-        model = fitted.recipe.network.build()
+        network = fitted.recipe.network
+        if fitted.recipe.is_tiled:
+            network = network.at_batch_size(len(fitted.state.position))
+        model = network.build()
         model.set_weights(fitted.parameters.weights)
         layers = zip(state_variables(model), fitted.state.layers, strict=True)
         for variables, values in layers:
@@ -640,12 +665,21 @@ def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
     None where the row has to be looked at more closely.
     """
     state = fitted.state
-    if state.series is not None or not is_plain(X, fitted.input_shape) or len(X) > 1:
+    if state.series is not None or state.is_by_series:
         return None
-    if fitted.recipe.is_tiled and not fitted.recipe.carries_state:
+    if not is_plain(X, fitted.input_shape) or len(X) > 1:
         return None
     row = X.astype(np.float32, copy=False)
     return step_one(fitted.recipe.network, fitted.parameters, row, state)
+
+
+def _check_takes_rows(fitted: Fitted) -> None:
+    """Raise ValueError where X was ready-made windows, which cannot be fed back."""
+    if fitted.input_shape.n_dimensions == 3:
+        raise ValueError(
+            "forecast feeds back one row at a time, but this estimator was fitted"
+            " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
+        )
 
 
 def _copied(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:

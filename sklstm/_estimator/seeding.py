@@ -36,16 +36,19 @@ def seed_state(
     windows : Windows or PlainRows
         What was trained on.
     """
+    if given.sequences is not None:
+        return fitted.zero
     rows = fitted.training_rows
     if not fitted.zero.is_by_series and rows is not None:
         assert isinstance(windows, Windows)
+        in_lanes = rows.in_lanes(windows)
         _, state = walk(
             fitted.recipe.network,
             fitted.parameters,
             windows,
             rows.state_before(fitted.zero),
-            in_lanes=rows.in_lanes(windows),
-            answer_apart=False,
+            in_lanes=in_lanes,
+            answer_apart=not in_lanes[-1],  # the last output is kept
         )
         return state.replace(series=given.labels.ids, last_seen=last)
     n_series = given.labels.n_series

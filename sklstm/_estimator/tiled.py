@@ -118,14 +118,14 @@ def _zero_starts(
 
 
 def zero_state(network: StackedLSTM | UserNetwork, given: Given) -> RecurrentState:
-    """The state of the series of a call before any row."""
-    n = given.labels.n_series
+    """The state of the series of a call before any row; sequences have none."""
+    n = given.labels.n_series if given.sequences is None else 0
     return RecurrentState(
         zero_layers(network, n),
         np.empty((0, given.X.shape[-1]), np.float32),
         np.zeros(n, np.int64),
         None,
-        given.labels.ids,
+        given.labels.ids if given.sequences is None else None,
         np.full(n, NEVER),
     )
 
@@ -159,6 +159,8 @@ def advance(
     outputs, layers = walk_series(
         fitted.recipe.network, fitted.parameters, given.X, codes, begins, before.layers
     )
+    if given.sequences is not None:
+        return outputs, fitted.state
     after = RecurrentState(
         layers,
         before.context,
@@ -234,16 +236,19 @@ def training_lanes(
 def lane_table(given: Given, begins: np.ndarray, fitted: Fitted) -> np.ndarray:
     """Which row each lane reads, of shape (n_batches, batch_size, sequence_length)."""
     recipe = fitted.recipe
+    ordered, order = given.sorted()
+    rows = np.arange(len(given.X))[order]
     tile_plan, _ = plan(
-        given,
-        begins,
+        ordered,
+        begins[order],
         0.0,
         batch_size=recipe.batch_size or 1,
         sequence_length=recipe.sequence_length,
         carries=recipe.carries_state,
         aligned=isinstance(recipe.network, UserNetwork),
     )
-    return tile_plan.tiles().table.transpose(0, 2, 1).astype(int)
+    table = tile_plan.tiles().table.transpose(0, 2, 1)
+    return np.where(table == EMPTY, EMPTY, rows[table]).astype(int)
 
 
 def in_lanes(layers: LayerStates, series: np.ndarray, n_lanes: int) -> LayerStates:

@@ -19,12 +19,15 @@ class InputShape:
         Steps of ready-made windows; None for rows.
     series_id : str, int, list of these or None
         The columns that tell series apart, which are no features.
+    is_sequences : bool
+        Whether X held sequences, each a series without a name.
     """
 
     n_features: int
     feature_names: tuple[str, ...] | None = None
     n_steps: int | None = None
     series_id: Any = None
+    is_sequences: bool = False
 
     @property
     def n_dimensions(self) -> int:

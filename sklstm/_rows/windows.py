@@ -152,8 +152,14 @@ class Windows:
         return self.rows[max(0, end - self.sequence_length + 1) : end]
 
     def context_after(self) -> np.ndarray:
-        """The last rows, which the next windows of the series reach back into."""
-        return self.context_before(len(self.rows))
+        """The last rows, which the next windows of the series reach back into.
+
+        The last of several runs may be too short to have as many as others.
+        """
+        context = self.context_before(len(self.rows))
+        if not len(self):
+            return context
+        return context[max(0, len(context) - int(self.lengths[-1])) :]
 
 
 def pad_windows(windows: Sequence[np.ndarray], length: int | None) -> np.ndarray:

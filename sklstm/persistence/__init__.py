@@ -239,6 +239,7 @@ def _put_input(arrays: Arrays, ids: IdsWriter, fitted) -> dict[str, Any]:
         "n_features": int(shape.n_features),
         "feature_names": None if names is None else list(map(str, names)),
         "series_id": _encode_columns(shape.series_id),
+        "is_sequences": bool(shape.is_sequences),
         "n_windows": int(fitted.n_windows),
         "n_dropped_rows": int(fitted.n_dropped),
         "training_rows": rows and _put_training_rows(arrays, ids, rows),

@@ -21,6 +21,7 @@ from sklstm.persistence._checked import (
     Fields,
     Store,
     damaged,
+    is_bool,
     is_count,
     is_dict,
     is_dict_of_str,
@@ -203,6 +204,7 @@ class _Rebuilding:
             None if names is None else tuple(names),
             recipe.sequence_length if self.is_3d else None,
             self._id_columns(),
+            bool(self.input.take("is_sequences", or_none(is_bool))),
         )
 
     def _id_columns(self) -> Any:

@@ -135,7 +135,8 @@ class SavedStates:
             lanes: tuple[int, ...] = (n,)
         else:
             position, n, lanes = fields.take("position", is_count), 1, ()
-        if len(series) != n if series is not None else n != 1:
+        n_unnamed = 0 if self._shape.is_sequences else 1
+        if n != (n_unnamed if series is None else len(series)):
             raise damaged(f"the number of series in {name}", n)
         layers = [
             store.take_all(f"{name}/{i}", [_like(array, lanes) for array in arrays])
