@@ -19,8 +19,7 @@ from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, StateComparison
 from sklstm.model_selection._walk import StartingFrom, Walk
-from sklstm.streaming import stream
-from sklstm.streaming._fed_rows import find_id_columns
+from sklstm.streaming import find_id_columns, stream
 
 
 def compare_states(

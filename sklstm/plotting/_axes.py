@@ -16,6 +16,7 @@ import pandas as pd
 #: Every lane is labelled, or every second, third, … or every multiple of 24 lanes.
 LANE_STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
 LABEL_HEIGHT, DATE_WIDTH = 12, 40  # of a tick label, in points, with space around it
+LEAST_BETWEEN_LINES = 4  # points; the image could not be seen behind closer lines
 
 
 class Display:
@@ -255,8 +256,51 @@ def moments(dates: pd.DatetimeIndex) -> np.ndarray:
 
 def tick_lanes(axis, labels: Sequence[str]) -> None:
     """Label the lanes on a vertical axis, or as many as there is room for."""
-    room = max(1, int(_size_in_points(axis)[1] / LABEL_HEIGHT))
-    needed = -(-len(labels) // room)
-    last = LANE_STEPS[-1]
-    step = next((s for s in LANE_STEPS if s >= needed), -(-needed // last) * last)
+    step = label_step(axis, len(labels))
     axis.set_ticks(range(0, len(labels), step), labels[::step])
+
+
+def label_step(axis, n_labels: int) -> int:
+    """Of so many labels, one below the other, every how many there is room for."""
+    room = max(1, int(_size_in_points(axis)[1] / LABEL_HEIGHT))
+    needed = -(-n_labels // room)
+    last = LANE_STEPS[-1]
+    return next((s for s in LANE_STEPS if s >= needed), -(-needed // last) * last)
+
+
+# --- marks ------------------------------------------------------------------------
+
+
+def mark_columns(ax, places: np.ndarray, n_columns: int) -> None:
+    """Draw thin lines through an image, unless they would cover it.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    places : ndarray of shape (n_lines,)
+        Column before which each line is.
+    n_columns : int
+        Columns of the image.
+    """
+    apart = _size_in_points(ax.xaxis)[0] / max(1, len(places))
+    if apart >= LEAST_BETWEEN_LINES:
+        low, high = ax.get_ylim()
+        look: dict[str, Any] = {"colors": "white", "linewidths": 0.8}
+        ax.vlines(np.asarray(places) - 0.5, low, high, **look)
+    ax.set_xlim(-0.5, n_columns - 0.5)
+
+
+def mark_borders(ax, lanes: np.ndarray, columns: np.ndarray) -> None:
+    """Draw thick lines, each in one lane of an image, before one of its columns.
+
+    They are black with a white edge, so that they are seen on any colour.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    lanes, columns : ndarray of int of shape (n_lines,)
+    """
+    from matplotlib.patheffects import withStroke
+
+    lines = ax.vlines(columns - 0.5, lanes - 0.5, lanes + 0.5, "black", linewidths=2)
+    lines.set_path_effects([withStroke(linewidth=4, foreground="white")])

@@ -1,4 +1,4 @@
-"""Dates, names and classes of the rows of a plot. Nothing is drawn here."""
+"""Dates, names, series and classes of the rows of a plot. Nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from sklstm._rows.series import read_labels
 
 # --- time -------------------------------------------------------------------------
 
@@ -45,6 +47,33 @@ def dates_of(n_rows: int, *data: Any) -> pd.Index | None:
 def is_pandas(data: Any) -> bool:
     """Whether `data` is a Series or a DataFrame."""
     return isinstance(data, pd.Series | pd.DataFrame)
+
+
+# --- series -----------------------------------------------------------------------
+
+
+def series_of(inside: Any, series_id: Any) -> np.ndarray | None:
+    """The series of each row that an estimator sees, of shape (n,); None for one."""
+    if np.ndim(inside) == 3:
+        return None
+    labels = read_labels(inside, series_id)[1]
+    return None if labels.ids is None else labels.ids.to_numpy()[labels.codes]
+
+
+def without_ids(X: Any, series_id: Any, is_transformed: bool) -> Any:
+    """X without its columns of ids, as far as they can be told.
+
+    `is_transformed` says that the estimator, which knows the columns as `series_id`,
+    sees X through transformers.
+    """
+    if series_id is None:
+        return X
+    if not is_transformed:
+        return read_labels(X, series_id)[0]
+    from sklstm.streaming import find_id_columns
+
+    columns = find_id_columns(series_id, getattr(X, "columns", None))
+    return X if columns is None else X.drop(columns=columns)
 
 
 # --- values -----------------------------------------------------------------------

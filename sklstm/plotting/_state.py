@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from sklstm._rows.series import read_labels
 from sklstm._rows.state import RecurrentState
 from sklstm.plotting._axes import (
     ImageDisplay,
@@ -16,7 +18,7 @@ from sklstm.plotting._axes import (
     tick_columns,
     tick_whole_numbers,
 )
-from sklstm.plotting._rows import dates_of, is_pandas
+from sklstm.plotting._rows import as_index, dates_of, is_pandas
 
 KINDS = {"h": "hidden state h", "c": "cell state c"}
 
@@ -24,6 +26,8 @@ KINDS = {"h": "hidden state h", "c": "cell state c"}
 class StateDisplay(ImageDisplay):
     """The state of one lane over time: units from top to bottom, time to the right.
 
+    With tiled windows, where each series has a lane of its own, it is the state of a
+    series, after each of its rows.
     Use :meth:`from_estimator`; the constructor only stores data computed before.
 
     Parameters
@@ -37,7 +41,9 @@ class StateDisplay(ImageDisplay):
     layer : int, default=0
         The recurrent layer.
     lane : int, default=0
-        The lane.
+        The lane; None where each series has one.
+    series : object, default=None
+        Id of the series.
 
     Attributes
     ----------
@@ -59,16 +65,26 @@ class StateDisplay(ImageDisplay):
     (-0.8, 0.8)
     """
 
-    def __init__(self, states, *, index=None, kind="h", layer=0, lane=0):
+    def __init__(self, states, *, index=None, kind="h", layer=0, lane=0, series=None):
         self.states = states
         self.index = index
         self.kind = kind
         self.layer = layer
         self.lane = lane
+        self.series = series
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, kind="h", layer=0, lane=0, ax=None, **imshow_kw
+        cls,
+        estimator,
+        X,
+        *,
+        kind="h",
+        layer=0,
+        lane=0,
+        series=None,
+        ax=None,
+        **imshow_kw,
     ) -> StateDisplay:
         """Draw the state of a lane while a copy of the estimator reads the rows of X.
 
@@ -90,7 +106,9 @@ class StateDisplay(ImageDisplay):
         layer : int, default=0
             The recurrent layer, counted from 0.
         lane : int, default=0
-            The lane, counted from 0.
+            The lane, counted from 0, with sliding windows.
+        series : object, default=None
+            With tiled windows, the id of the series; by default the first one of X.
         ax, **imshow_kw
             As in :meth:`plot`.
 
@@ -101,23 +119,38 @@ class StateDisplay(ImageDisplay):
         Raises
         ------
         ValueError
-            If the estimator has no such state, layer or lane, or if the lane reads no
-            row of X.
+            If the estimator has no such state, layer or lane, if the lane reads no row
+            of X or the series has none, and if `lane` is given for tiled windows or
+            `series` for sliding ones.
         TypeError
             If there is no stateful estimator inside `estimator`.
         """
         from sklstm.streaming import stream
 
         way = stream(estimator)
-        inner = way.estimator
-        which = _check_choice(inner.get_states().layers, kind, layer, lane)
-        inside = way.transform(X)
+        inner, inside = way.estimator, way.transform(X)
         inside = inside if is_pandas(inside) else np.asarray(inside)
-        rows = _rows_of_lane(inner, inside, lane)
-        states = [s.layers[layer][which][lane] for s in _walk(inner, inside, rows)]
-        dates = dates_of(len(X), X)
-        index = None if dates is None else dates[rows]
-        display = cls(np.array(states), index=index, kind=kind, layer=layer, lane=lane)
+        state = inner.get_states()
+        which = _check_choice(state.layers, kind, layer)
+        if state.is_by_series:
+            _check_place("lane", lane, 1, "Choose a series with series=.")
+            series, rows, index = _rows_of_series(inner, inside, series)
+            pieces = [_taken(inside, slice(row, row + 1)) for row in rows]
+            lane, kept = None, 0
+        else:
+            _check_place("lane", lane, state.layers[layer][which].shape[0])
+            _check_no_series(series)
+            rows, kept = _rows_of_lane(inner, inside, lane), lane
+            dates = dates_of(len(X), X)
+            index = None if dates is None else dates[rows]
+            begins = [0, *(rows[:-1] + 1)]  # rows between them are read as well
+            pieces = [
+                _taken(inside, slice(a, b + 1))
+                for a, b in zip(begins, rows, strict=True)
+            ]
+        states = [s.layers[layer][which][kept] for s in _walk(inner, pieces, series)]
+        look = {"index": index, "kind": kind, "layer": layer}
+        display = cls(np.array(states), lane=lane, series=series, **look)
         return display.plot(ax, **imshow_kw)
 
     def _figsize(self) -> tuple[float, float]:
@@ -133,21 +166,61 @@ class StateDisplay(ImageDisplay):
         self.image_, self.colorbar_ = draw_image(ax, states.T, label, look)
         tick_columns(ax, self.index)
         tick_whole_numbers(ax.yaxis)
-        ax.set(
-            xlabel="batch" if self.index is None else "",
-            ylabel="unit",
-            title=f"layer {self.layer}, lane {self.lane}",
-        )
+        title = f"layer {self.layer}"
+        if self.lane is not None:
+            title += f", lane {self.lane}"
+        if self.series is not None:
+            title += f", series {self.series}"
+        step = "row" if self.lane is None else "batch"
+        xlabel = step if self.index is None else ""
+        ax.set(xlabel=xlabel, ylabel="unit", title=title)
 
 
-def _walk(estimator, X, rows: np.ndarray) -> Iterator[RecurrentState]:
-    """The state after each of `rows`, the rows between them being read as well."""
+def _walk(estimator, pieces: list, series: Any) -> Iterator[RecurrentState]:
+    """The state after each of `pieces`; of one series, where it has a name."""
     walker = copy.copy(estimator)  # `observe` changes only the state of the copy
-    begins = [0, *(rows[:-1] + 1)]
-    for begin, row in zip(begins, rows, strict=True):
-        piece = slice(begin, row + 1)
-        walker.observe(X.iloc[piece] if is_pandas(X) else X[piece])
-        yield walker.get_states()
+    for piece in pieces:
+        walker.observe(piece)
+        yield walker.get_states(series)
+
+
+def _taken(X, rows: slice) -> Any:
+    return X.iloc[rows] if is_pandas(X) else X[rows]
+
+
+def _rows_of_series(
+    estimator, X, series: Any
+) -> tuple[Any, np.ndarray, pd.Index | None]:
+    """The id of a series, which rows of X it has, and their dates.
+
+    `series` is None for the first one of X.
+    """
+    labels = read_labels(X, estimator.series_id)[1]
+    code = 0
+    if series is not None:
+        code = (
+            -1 if labels.ids is None else labels.ids.get_indexer(pd.Index([series]))[0]
+        )
+    elif labels.ids is not None:
+        series = labels.ids[0]
+    rows = np.flatnonzero(labels.codes == code)
+    if not len(rows):
+        known = "one without a name" if labels.ids is None else list(labels.ids[:5])
+        raise ValueError(
+            f"X has no row of series {series!r}. Its series are, or begin with,"
+            f" {known}."
+        )
+    if isinstance(labels.time, pd.DatetimeIndex | pd.PeriodIndex):
+        return series, rows, as_index(labels.time[rows])
+    return series, rows, None
+
+
+def _check_no_series(series: Any) -> None:
+    if series is not None:
+        raise ValueError(
+            f"series={series!r} chooses one of many series, but this estimator carries"
+            " one, whose windows its lanes take in turns. Choose one with lane=."
+        )
 
 
 def _rows_of_lane(estimator, X, lane: int) -> np.ndarray:
@@ -170,10 +243,10 @@ def _rows_of_lane(estimator, X, lane: int) -> np.ndarray:
     return rows
 
 
-def _check_choice(layers, kind: str, layer: int, lane: int) -> int:
+def _check_choice(layers, kind: str, layer: int) -> int:
     """Which of the layer's arrays is the state of that kind; ValueError if none is.
 
-    The layer and the lane are checked as well.
+    The layer is checked as well.
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be 'h' or 'c', got {kind!r}.")
@@ -189,15 +262,14 @@ def _check_choice(layers, kind: str, layer: int, lane: int) -> int:
             f"kind={kind!r} asks for a cell state, but layer {layer} has none, since it"
             " is not an LSTM. Use kind='h'."
         )
-    _check_place("lane", lane, layers[layer][which].shape[0])
     return which
 
 
-def _check_place(name: str, value: Any, n: int) -> None:
+def _check_place(name: str, value: Any, n: int, remedy: str = "") -> None:
     """Raise ValueError unless `value` is an integer from 0 to n - 1."""
     is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_int or not 0 <= value < n:
         raise ValueError(
             f"{name} must be an integer from 0 to {n - 1}, as this estimator has {n}"
-            f" {name}(s); got {value!r}."
+            f" {name}(s); got {value!r}. {remedy}".rstrip()
         )

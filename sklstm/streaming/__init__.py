@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklstm.streaming._fed_rows import find_id_columns
 from sklstm.streaming._stream import Stream
 from sklstm.streaming._way import find_estimator
 
-__all__ = ["Stream", "stream"]
+__all__ = ["Stream", "find_id_columns", "stream"]
 
 
 def stream(fitted) -> Stream:
