@@ -60,8 +60,7 @@ def keras_masked_loop(kind, units, batch_size, stateful, weights, windows, y, ep
     model = keras.Model([x, m], head(hidden))
     model.set_weights(weights)
     loss = "sparse_categorical_crossentropy" if labels else "mse"
-    # Eagerly where there are few batches: that is faster than to trace a program.
-    model.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=batch_size > 1)
+    model.compile(keras.optimizers.Adam(0.01), loss)
     encoded = np.unique(y, return_inverse=True)[1] if labels else y
 
     def reset():
