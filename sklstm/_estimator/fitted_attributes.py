@@ -1,10 +1,14 @@
-"""Attributes of an estimator that are read from the record of its fit."""
+"""The record of a fit inside an estimator, and the attributes that read it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklstm._estimator.parameters import RoutedParameters
 from sklstm._training.fitted import Fitted
 
 
@@ -36,3 +40,38 @@ class FromFit:
                 f"{type(estimator).__name__!r} object has no attribute {self._name!r}"
             )
         return value
+
+
+class FittedAttributes(RoutedParameters):
+    """An estimator with the record of its fit, once there is one."""
+
+    _fitted: Fitted
+
+    state_ = FromFit(lambda fitted: fitted.state)
+    history_ = FromFit(lambda fitted: fitted.history)
+    n_windows_ = FromFit(lambda fitted: fitted.n_windows)
+    n_dropped_rows_ = FromFit(lambda fitted: fitted.n_dropped)
+    sequence_length_ = FromFit(lambda fitted: fitted.sequence_length)
+    n_outputs_ = FromFit(lambda fitted: fitted.recipe.n_outputs)
+    initial_weights_ = FromFit(lambda fitted: copied(fitted.initial.weights))
+    n_features_in_ = FromFit(lambda fitted: fitted.input_shape.n_features)
+    feature_names_in_ = FromFit(lambda fitted: fitted.feature_names)
+    series_ = FromFit(lambda fitted: fitted.state.series)
+
+    def _record(self) -> Fitted:
+        """What the last fit left, or NotFittedError."""
+        check_is_fitted(self)
+        return self._fitted
+
+    @property
+    def initialized_(self) -> bool:
+        """Whether the estimator is fitted, in scikeras's words."""
+        return self.__sklearn_is_fitted__()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+
+def copied(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The arrays in copies of their own."""
+    return [array.copy() for array in arrays]

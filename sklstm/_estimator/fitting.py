@@ -1,7 +1,7 @@
 """What both estimators share in training: `fit` and `partial_fit`.
 
-Owns the parameters and what a fit leaves behind. What a fitted estimator does, and the
-state that it moves, is in `predicting`; subclasses only encode and decode targets.
+What a fitted estimator does is in `predicting`, `state_calls` and `exports`; subclasses
+only say what their targets are.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
+from sklstm._estimator.exports import Exports
 from sklstm._estimator.following import Following, check_training_labels, follow
 from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
-from sklstm._estimator.predicting import StatefulPredictor
+from sklstm._estimator.predicting import Predicting
 from sklstm._estimator.seeding import seed_state
+from sklstm._estimator.state_calls import StateCalls
 from sklstm._network.architecture import StackedLSTM
 from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
@@ -46,7 +48,7 @@ from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 from sklstm._training.train import Examples, train
 
 
-class BaseStatefulLSTM(StatefulPredictor):
+class BaseStatefulLSTM(Predicting, StateCalls, Exports):
     """Base of the stateful LSTM estimators; use one of its subclasses.
 
     A subclass says what its targets are, ``_learn_target(y, loss)``, and how rows are

@@ -1,0 +1,253 @@
+"""The calls that move the state of a fitted estimator, or hand it over as a value.
+
+Each puts another record in place of the one before, in one assignment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklstm._compiled.outputs import step_one
+from sklstm._estimator import sliding, tiled
+from sklstm._estimator.fitted_attributes import FittedAttributes
+from sklstm._estimator.following import follow
+from sklstm._estimator.given import read_rows
+from sklstm._estimator.inputs import is_plain
+from sklstm._rows.series import as_ids, match_series
+from sklstm._rows.state import RecurrentState
+from sklstm._training.fitted import Fitted
+
+
+class StateCalls(FittedAttributes):
+    """Calls that read, move or replace the state."""
+
+    def reset_states(self, series=None):
+        """Forget every row seen: zero state, empty context, position 0.
+
+        Parameters
+        ----------
+        series : object, default=None
+            Id of one series, or a list of ids; by default all are reset.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
+        """
+        fitted = self._record()
+        state = fitted.state
+        ids = None if series is None else as_ids(state.series, series)
+        if not state.is_by_series:
+            state = fitted.zero
+        elif ids is None:
+            state = state.reset()
+        else:
+            state = state.reset_lanes(match_series(state.series, ids))
+        self._fitted = fitted.in_state(state)
+        return self
+
+    def forget(self, series):
+        """Remove series and their states; if they come again, they start cold.
+
+        Parameters
+        ----------
+        series : object
+            Id of one series, or a list of ids.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
+        ValueError
+            With sliding windows in a stateful network, which carries one series only.
+        """
+        fitted = self._record()
+        ids = as_ids(fitted.state.series, series)
+        if not fitted.state.is_by_series:
+            raise ValueError(
+                f"forget removes one series of many, but {list(ids)} is the only one"
+                " that this estimator carries. Call reset_states(), or set"
+                " windows='tiled'."
+            )
+        lanes = match_series(fitted.state.series, ids)
+        self._fitted = fitted.in_state(fitted.state.without_lanes(lanes))
+        return self
+
+    def reseed_states(self):
+        """Go back to the state at the end of the last `fit`.
+
+        That is zero state where `partial_fit` alone has trained the estimator. What
+        `partial_fit` has learnt since stays in the weights.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        fitted = self._record()
+        self._fitted = fitted.in_state(fitted.seeded)
+        return self
+
+    def observe(self, X):
+        """Advance the state over rows without predicting.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            The rows after those seen.
+
+        Returns
+        -------
+        self : object
+            The estimator, its state after the last row.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`; the state stays as it was.
+        """
+        self._advance(X)
+        return self
+
+    def _advance(self, X) -> tuple[np.ndarray, Fitted]:
+        """Move the state over rows; their outputs, and the record before them."""
+        fitted = self._record()
+        one = _one_row(fitted, X)
+        if fitted.input_shape.is_sequences:
+            raise ValueError(
+                "The estimator was fitted on sequences without names, each of which"
+                " starts from zero state: there is no state to go on from. Call predict"
+                " for whole sequences, or fit on rows with series_id= or a MultiIndex."
+            )
+        if one is None:
+            given = read_rows(self, X, fitted.input_shape)
+            following = follow(fitted, given, self.on_gap, stacklevel=4)
+            advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
+            one = advance(fitted, given, following)
+        outputs, state = one
+        self._fitted = fitted.in_state(state)
+        return outputs, fitted
+
+    def step(self, X):
+        """Predict for each row of X and advance the state over them, in one pass.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features)
+            The rows after those seen.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            What ``predict(X)`` would have returned, to rounding, for rows that follow
+            those seen: `step` never replays the rows of `fit`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`; the state stays as it was.
+        """
+        outputs, fitted = self._advance(X)
+        return fitted.decode(outputs)
+
+    def get_states(self, series=None) -> RecurrentState:
+        """The state as a value, which later calls do not change.
+
+        Parameters
+        ----------
+        series : object, default=None
+            Id of one series, or a list of ids; by default all.
+
+        Returns
+        -------
+        state : RecurrentState
+            State arrays of every recurrent layer, context and position.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        KeyError
+            If there is no series of that id.
+        """
+        state = self._record().state
+        if series is None:
+            return state
+        ids = as_ids(state.series, series)
+        if not state.is_by_series:
+            return state
+        lanes = match_series(state.series, ids)
+        return state.take_lanes(lanes).replace(series=ids)
+
+    def set_states(self, state: RecurrentState):
+        """Continue from a state taken with `get_states`.
+
+        Parameters
+        ----------
+        state : RecurrentState
+            From this estimator or one of the same units and batch size. A state of some
+            series changes these, and leaves the others as they are.
+
+        Returns
+        -------
+        self : object
+            The estimator, its weights unchanged.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError, ValueError
+            If `state` is not a state, not one of this estimator's shapes, or not made
+            of finite numbers.
+        """
+        fitted = self._record()
+        if not isinstance(state, RecurrentState):
+            raise TypeError(
+                "state must be a RecurrentState, as get_states() returns it; got"
+                f" {type(state).__name__}."
+            )
+        if state is not fitted.state:
+            fitted.zero.check_fits(
+                state, fitted.sequence_length, fitted.recipe.n_outputs
+            )
+            if state.series is not None and state.is_by_series:
+                lanes = match_series(fitted.state.series, state.series)
+                state = fitted.state.put_lanes(lanes, state.series, state)
+            self._fitted = fitted.in_state(state)
+        return self
+
+
+def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
+    """Output and state for one row of one series, in a third of the usual time.
+
+    None where the row has to be looked at more closely.
+    """
+    state = fitted.state
+    if state.series is not None or state.is_by_series:
+        return None
+    if not is_plain(X, fitted.input_shape) or len(X) > 1:
+        return None
+    row = X.astype(np.float32, copy=False)
+    return step_one(fitted.recipe.network, fitted.parameters, row, state)
