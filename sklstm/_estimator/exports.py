@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklstm import persistence
 from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
-from sklstm._network.architecture import state_variables
+from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras
 
 
