@@ -152,15 +152,18 @@ def step_one(
     state: RecurrentState,
 ) -> tuple[np.ndarray, RecurrentState] | None:
     """What `walk` gives for one row after a full context; None where it must walk."""
-    if (
-        isinstance(network, StackedLSTM)
-        and row.shape == (1, network.n_features)
-        and len(state.context) == network.sequence_length - 1
-        and is_short(network, network.sequence_length, 1)
-    ):
-        numpy_pass = _numpy_pass(network, parameters)
-        return advance_one(numpy_pass, row, state, network.batch_size)
-    return None
+    if not isinstance(network, StackedLSTM) or row.shape != (1, network.n_features):
+        return None
+    n_steps = 1 if network.return_sequences else network.sequence_length
+    if len(state.context) != n_steps - 1 or not is_short(network, n_steps, 1):
+        return None
+    numpy_pass = _numpy_pass(network, parameters)
+    if network.return_sequences:  # one series, in the only lane
+        outputs, layers = numpy_pass.forward_one(row, 0, state.layers)
+        return outputs, RecurrentState(
+            layers, state.context, state.position + 1, outputs
+        )
+    return advance_one(numpy_pass, row, state, network.batch_size)
 
 
 def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:

@@ -244,10 +244,12 @@ def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
 
     None where the row has to be looked at more closely.
     """
-    state = fitted.state
-    if state.series is not None or state.is_by_series:
+    state, recipe = fitted.state, fitted.recipe
+    if state.series is not None or fitted.input_shape.is_sequences:
+        return None
+    if recipe.is_tiled and not recipe.carries_state:  # the row may begin a new tile
         return None
     if not is_plain(X, fitted.input_shape) or len(X) > 1:
         return None
     row = X.astype(np.float32, copy=False)
-    return step_one(fitted.recipe.network, fitted.parameters, row, state)
+    return step_one(recipe.network, fitted.parameters, row, state)
