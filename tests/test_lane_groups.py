@@ -158,7 +158,7 @@ def test_n_groups_depends_on_lanes_alone(n_lanes, n_groups):
 
 def test_fit_large_network_in_lane_groups_equals_keras_loop():
     """Large enough to be cut without lowering anything."""
-    T, B, units, epochs = 60, 64, 110, 2
+    T, B, units, epochs = 60, 64, 110, 1
     X, y = make_rows(T - 1 + 2 * B, 2, 0), make_rows(T - 1 + 2 * B, 1, 1)[:, 0]
     model, again = (
         StatefulLSTMRegressor(
