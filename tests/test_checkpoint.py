@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklstm
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm._estimator.given import read_training_rows
 from sklstm.persistence import PersistenceError
 
 ROOT = Path(sklstm.__file__).parent.parent
@@ -253,6 +254,10 @@ KINDS = {
 }
 
 
+#: The rows as `fit` reads them.
+GIVEN = read_training_rows(StatefulLSTMRegressor(), X, None, is_tiled=False)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
     """Arguments are compared by content: equal ones resume, others start anew."""
@@ -260,7 +265,7 @@ def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
     def path(k):
         arguments = {f"model__{n}": v for n, v in KINDS[kind](k).items()}
         model = regressor(model=widened, **arguments)
-        return model._open_checkpoint(tmp_path, 1, X, Y, None).path
+        return model._open_checkpoint(tmp_path, 1, GIVEN, Y, None).path
 
     assert path(0) == path(0) != path(1)
 
@@ -268,7 +273,7 @@ def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
 def test_checkpoint_path_depends_on_model_function(tmp_path):
     """A partial by its function and arguments, a method by the object it belongs to."""
     paths = [
-        regressor(model=model)._open_checkpoint(tmp_path, 1, X, Y, None).path
+        regressor(model=model)._open_checkpoint(tmp_path, 1, GIVEN, Y, None).path
         for model in (
             widened,
             functools.partial(widened, by=2),

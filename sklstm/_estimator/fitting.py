@@ -135,7 +135,7 @@ class BaseStatefulLSTM(Predicting, StateCalls, Exports):
         recipe, target = self._make_recipe(given, y, seed)
         targets, weights = self._encode(recipe, target, given, y, sample_weight)
         axis = TimeAxis.learn(given.labels)
-        begins, first, last = check_training_labels(axis, given, self.on_gap, 3)
+        begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
         unsorted, (given, order) = given, given.sorted()
         begins = begins[order]
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
@@ -259,7 +259,7 @@ class BaseStatefulLSTM(Predicting, StateCalls, Exports):
         targets, weights = self._encode(
             fitted.recipe, fitted.target, given, y, sample_weight
         )
-        following = follow(fitted, given, self.on_gap, stacklevel=4)
+        following = follow(fitted, given, self.on_gap, stacklevel=3)
         if fitted.recipe.is_tiled:
             fitted = self._train_tiles(fitted, given, following, targets, weights)
             state = tiled.advance(fitted, given, following)[1]

@@ -30,7 +30,7 @@ class Predicting(FittedAttributes):
         """Decoded outputs for rows of X: from the state, or replayed as in fit."""
         fitted = self._record()
         given = read_rows(self, X, fitted.input_shape)
-        following = follow(fitted, given, self.on_gap, replay, stacklevel=4)
+        following = follow(fitted, given, self.on_gap, replay, stacklevel=3)
         if fitted.recipe.is_tiled:
             outputs = tiled.advance(fitted, given, following)[0]
         else:
@@ -157,7 +157,7 @@ class Predicting(FittedAttributes):
         )
         if start is not None:
             given = read_rows(self, start, fitted.input_shape)
-            following = follow(fitted, given, self.on_gap, stacklevel=5)
+            following = follow(fitted, given, self.on_gap, stacklevel=3)
             advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
             state = advance(fitted, given, following)[1]
             ids = given.labels.ids if series is None else None
@@ -211,7 +211,7 @@ class Predicting(FittedAttributes):
         """
         fitted = self._record()
         given = read_rows(self, X, fitted.input_shape)
-        following = follow(fitted, given, self.on_gap, None, stacklevel=3)
+        following = follow(fitted, given, self.on_gap, None, stacklevel=2)
         if fitted.recipe.is_tiled:
             return tiled.lane_table(given, following.begins, fitted)
         n_lanes = fitted.recipe.batch_size

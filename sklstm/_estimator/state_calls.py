@@ -15,6 +15,7 @@ from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import is_plain
 from sklstm._rows.series import as_ids, match_series
 from sklstm._rows.state import RecurrentState
+from sklstm._rows.state_checks import check_fits
 from sklstm._training.fitted import Fitted
 
 
@@ -141,7 +142,7 @@ class StateCalls(FittedAttributes):
             )
         if one is None:
             given = read_rows(self, X, fitted.input_shape)
-            following = follow(fitted, given, self.on_gap, stacklevel=4)
+            following = follow(fitted, given, self.on_gap, stacklevel=3)
             advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
             one = advance(fitted, given, following)
         outputs, state = one
@@ -229,9 +230,8 @@ class StateCalls(FittedAttributes):
                 f" {type(state).__name__}."
             )
         if state is not fitted.state:
-            fitted.zero.check_fits(
-                state, fitted.sequence_length, fitted.recipe.n_outputs
-            )
+            n_outputs = fitted.recipe.n_outputs
+            check_fits(fitted.zero, state, fitted.sequence_length, n_outputs)
             if state.series is not None and state.is_by_series:
                 lanes = match_series(fitted.state.series, state.series)
                 state = fitted.state.put_lanes(lanes, state.series, state)

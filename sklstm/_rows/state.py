@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -194,7 +193,12 @@ class RecurrentState:
 
         series = self.series
         if ids is not None and new.any():
-            series = ids[new] if not n_known else self.series.append(ids[new])
+            joining = (
+                ids[new]
+                if self.series is None
+                else ids[new].set_names(self.series.names)
+            )
+            series = joining if not n_known else self.series.append(joining)
         last_output = after.last_output
         if last_output is not None:
             before = self.last_output
@@ -225,128 +229,6 @@ class RecurrentState:
         kept = np.delete(np.arange(len(self.position)), lanes)
         state = self.take_lanes(kept)
         return replace(state, series=self.series[kept])
-
-    # --- checks -----------------------------------------------------------------------
-
-    def check_fits(
-        self, other: RecurrentState, sequence_length: int, n_outputs: int
-    ) -> None:
-        """Raise ValueError unless `other` could take the place of this state."""
-        if self.is_by_series or other.is_by_series:
-            self._check_fits_by_series(other, n_outputs)
-            return
-        if other.shapes != self.shapes:
-            raise ValueError(
-                f"The state has layers of shapes {other.shapes}, but this estimator's"
-                f" have {self.shapes}: (batch_size, units) each. Pass a state from"
-                " get_states() of an estimator with the same units and batch_size."
-            )
-        dtypes = tuple(tuple(a.dtype.name for a in arrays) for arrays in other.layers)
-        own = tuple(tuple(a.dtype.name for a in arrays) for arrays in self.layers)
-        if dtypes != own:
-            raise ValueError(
-                f"The state has layers of dtypes {dtypes}, but this estimator's have"
-                f" {own}. Convert them, for example with array.astype(np.float32)."
-            )
-        n_features = self.context.shape[1]
-        if other.context.ndim != 2 or other.context.shape[1] != n_features:
-            raise ValueError(
-                f"The state has a context of shape {other.context.shape}, but this"
-                f" estimator was fitted on rows of {n_features} feature(s)."
-            )
-        if len(other.context) >= sequence_length:
-            raise ValueError(
-                f"The state has a context of {len(other.context)} rows, but windows of"
-                f" sequence_length={sequence_length} reach back into at most"
-                f" {sequence_length - 1}."
-            )
-        if other.last_output is not None and other.last_output.shape != (n_outputs,):
-            raise ValueError(
-                f"The state has a last_output of shape {other.last_output.shape}, but"
-                f" this estimator's have shape {(n_outputs,)}."
-            )
-        other.check_values()
-
-    def _check_fits_by_series(self, other: RecurrentState, n_outputs: int) -> None:
-        if self.is_by_series != other.is_by_series:
-            kinds = ["one series with sliding windows", "a lane for each series"]
-            raise ValueError(
-                f"The state is one of {kinds[other.is_by_series]}, but this estimator's"
-                f" is one of {kinds[self.is_by_series]}. Pass a state from get_states()"
-                " of an estimator with the same windows."
-            )
-        n = len(other.position)
-        shapes = tuple(
-            tuple((n, *a.shape[1:]) for a in arrays) for arrays in self.layers
-        )
-        if other.shapes != shapes:
-            raise ValueError(
-                f"The state has layers of shapes {other.shapes} for {n} series, but"
-                f" this estimator needs {shapes}: (n_series, units) each. Pass a state"
-                " from get_states() of an estimator with the same units."
-            )
-        if (other.series is None) != (self.series is None) or (
-            other.series is not None and len(other.series) != n
-        ):
-            raise ValueError(
-                f"The state is of {n} series named {other.series!r}, but this"
-                f" estimator's series are named {self.series!r}. Pass a state from"
-                " get_states() of an estimator fitted on the same kind of series."
-            )
-        expected = (*self.context.shape[:0], *other.context.shape[:1])
-        if other.context.shape[1:] != self.context.shape[1:] or (
-            self.context.ndim == 3 and expected != (n,)
-        ):
-            raise ValueError(
-                f"The state has a context of shape {other.context.shape}, but this"
-                f" estimator's has shape {self.context.shape}."
-            )
-        output = other.last_output
-        if output is not None and output.shape != (n, n_outputs):
-            raise ValueError(
-                f"The state has a last_output of shape {output.shape}, but this"
-                f" estimator's have shape {(n, n_outputs)}."
-            )
-        if other.last_seen is not None and other.last_seen.shape != (n,):
-            raise ValueError(
-                f"The state has a last_seen of shape {other.last_seen.shape} for {n}"
-                " series. Take one from get_states()."
-            )
-        other.check_values()
-
-    def check_values(self) -> None:
-        """Raise ValueError for a position that counts nothing, NaN or infinity."""
-        if self.is_by_series:
-            counts = (
-                self.position.ndim == 1
-                and self.position.dtype.kind in "iu"
-                and bool((self.position >= 0).all())
-            )
-            if not counts:
-                raise ValueError(
-                    "position must be the number of rows that each series has had,"
-                    f" integers of at least 0, got {self.position!r}."
-                )
-        elif type(self.position) is not int or self.position < 0:
-            raise ValueError(
-                "position must be the number of windows taken, an integer of at least"
-                f" 0, got {self.position!r}."
-            )
-        last = () if self.last_output is None else (self.last_output,)
-        if self.is_by_series and self.last_output is not None:
-            last = (self.last_output[~np.isnan(self.last_output).all(axis=1)],)
-        arrays = (*itertools.chain(*self.layers), self.context, *last)
-        strange = [a.dtype.name for a in arrays if a.dtype.kind in "cOSUmM"]
-        if strange:
-            raise ValueError(
-                f"The state holds arrays of dtype {', '.join(strange)}, which are no"
-                " real numbers. Take one from get_states()."
-            )
-        if not all((np.abs(array) < LARGEST).all() for array in arrays):
-            raise ValueError(
-                "The state contains NaN or infinity, or a value too large for float32."
-                " Take one from get_states()."
-            )
 
 
 def _zeroed(array: np.ndarray, lanes: np.ndarray) -> np.ndarray:
