@@ -183,9 +183,9 @@ class UserNetwork:
             return self
         return self._told(batch_size=batch_size)
 
-    def for_steps(self, n_lanes: int) -> UserNetwork:
-        """The network for `n_lanes` lanes that take one step at a time."""
-        return self._told(batch_size=n_lanes, sequence_length=1)
+    def for_steps(self, n_lanes: int, n_steps: int = 1) -> UserNetwork:
+        """The same network for so many lanes that take `n_steps` steps at a time."""
+        return self._told(batch_size=n_lanes, sequence_length=n_steps)
 
     def _told(self, **changes) -> UserNetwork:
         """The network that the function builds from `meta` with these changes."""

@@ -134,6 +134,8 @@ def user_recipe(
     a token of their own.
     """
     network, model = user_network(function, meta, seed)
+    if network.return_sequences:
+        check_step_by_step(network, model.get_weights())
     n_outputs = model.outputs[0].shape[-1]
     asked_rate = learning_rate_of(choices["optimizer"])
     choices = compiled_choices(model) or choices
@@ -166,3 +168,37 @@ def compiled_choices(model: keras.Model) -> dict[str, Any]:
         return {}
     metrics = getattr(model._compile_metrics, "_user_metrics", None)
     return {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
+
+
+def check_step_by_step(network: UserNetwork, weights: list[np.ndarray]) -> None:
+    """Raise ValueError unless the model answers the same when it takes single steps.
+
+    Tiled windows train on several steps at once and predict a step at a time. Whatever
+    looks across steps by other means than a recurrent state would answer otherwise.
+    """
+    n_steps, n_lanes = 3, 2
+    x = (
+        np.random.default_rng(0)
+        .normal(size=(n_lanes, n_steps, dict(network.meta)["n_features_in_"]))
+        .astype(np.float32)
+    )
+    what = "its weights depend on sequence_length"
+    try:
+        whole, single = network.for_steps(n_lanes, n_steps), network.for_steps(n_lanes)
+        models = whole.build(), single.build()
+        for model in models:
+            model.set_weights(weights)
+        at_once = np.asarray(models[0](x, training=False))
+        pieces = [models[1](x[:, t : t + 1], training=False) for t in range(n_steps)]
+        if np.allclose(at_once, np.concatenate(pieces, 1), rtol=1e-3, atol=1e-4):
+            return
+        what = "it answers another way when it is given single steps"
+    except ValueError as error:
+        what += f" ({str(error)[:200]})"
+    raise ValueError(
+        "windows='tiled' trains on sequence_length steps at once and predicts a step at"
+        f" a time, but the model function returned a model that cannot: {what}. Layers"
+        " before and after the recurrent ones must treat each step by itself (no"
+        " Bidirectional, convolution, attention or Flatten). Change the model, or set"
+        " windows='sliding'."
+    )
