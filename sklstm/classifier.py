@@ -9,8 +9,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.fitted_attributes import FromFit
-from sklstm._estimator.fitting import BaseStatefulLSTM
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
 

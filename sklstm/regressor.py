@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, StateComparison

@@ -15,8 +15,8 @@ import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.closed_loop import refuse_to_guess_rows
-from sklstm._estimator.fitting import BaseStatefulLSTM
 from sklstm._rows.series import match_series, read_labels
 from sklstm.streaming._way import carry_in, put_labels_back
 

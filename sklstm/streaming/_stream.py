@@ -15,8 +15,8 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from sklstm._checks import check_positive_int
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.closed_loop import closed_loop
-from sklstm._estimator.fitting import BaseStatefulLSTM
 from sklstm._rows.state import RecurrentState
 from sklstm.streaming._fed_rows import FedRows, check_is_row
 from sklstm.streaming._way import (

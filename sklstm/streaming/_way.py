@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-from sklstm._estimator.fitting import BaseStatefulLSTM
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 
 # --------------------------------------------------------------------------------------

@@ -1,0 +1,188 @@
+"""Training on rows that follow those seen: `partial_fit`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklstm._checks import (
+    check_weights,
+)
+from sklstm._compiled.outputs import walk_on, zero_state
+from sklstm._compiled.training_program import learning_rate_of
+from sklstm._estimator import tiled
+from sklstm._estimator.following import Following, follow
+from sklstm._estimator.given import Given, read_rows, read_training_rows
+from sklstm._estimator.inputs import check_y
+from sklstm._estimator.preparing import Preparing
+from sklstm._rows.continuity import TimeAxis
+from sklstm._rows.lanes import EMPTY, lay_in_lanes
+from sklstm._rows.state import RecurrentState
+from sklstm._rows.tiles import PlainRows
+from sklstm._rows.training_rows import Untrained
+from sklstm._rows.windows import Windows
+from sklstm._training.fitted import Fitted
+from sklstm._training.recipe import Recipe
+from sklstm._training.train import Examples, train
+
+
+class PartialFitting(Preparing):
+    """Trains on with the weights, optimizer and state that are there."""
+
+    def _partial_fit(self, X, y, sample_weight, **announced):
+        """One pass over rows that follow those seen.
+
+        `epochs`, `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and
+        `verbose` play no part. `announced` is for ``_learn_target``.
+        """
+        self._check_parameters()
+        fitted = vars(self).get("_fitted")
+        if fitted is None:
+            given = read_training_rows(self, X, self.series_id, self.windows == "tiled")
+        else:
+            given = read_rows(self, X, fitted.input_shape)
+        y = check_y(self, y, self._y_options, given, X)
+        if fitted is None:
+            fitted = self._start_empty(given, y, **announced)
+        targets, weights = self._encode(
+            fitted.recipe, fitted.target, given, y, sample_weight
+        )
+        following = follow(fitted, given, self.on_gap, stacklevel=3)
+        if fitted.recipe.is_tiled:
+            fitted = self._train_tiles(fitted, given, following, targets, weights)
+            state = tiled.advance(fitted, given, following)[1]
+            self._fitted = fitted.in_state(state)
+            return self
+        if fitted.state.is_by_series or following.begins.any():
+            raise ValueError(
+                "With windows='sliding', partial_fit goes on with one series without a"
+                " break. Set windows='tiled' for many series, or for on_gap='reset'."
+            )
+        rows = Untrained(given.X, targets, weights, fitted.state)
+        if fitted.waiting is not None:
+            rows = fitted.waiting.then(rows)
+        fitted, rows = self._train_whole_batches(fitted, rows)
+        state = rows.before
+        if len(rows.X):
+            _, state = walk_on(fitted.recipe.network, fitted.parameters, rows.X, state)
+        state = state.replace(series=fitted.state.series, last_seen=following.last_seen)
+        self._fitted = replace(fitted, state=state, waiting=rows.copy())
+        return self
+
+    def _train_tiles(
+        self, fitted: Fitted, given: Given, following: Following, targets, weights
+    ) -> Fitted:
+        """One pass over rows that follow, a lane for each series."""
+        before = fitted.state.take_lanes(following.lanes)
+        tiles, series = tiled.training_lanes(
+            given, tiled.zero_starts(given, following, before, fitted), fitted
+        )
+        check_weights(weights, np.arange(len(weights)))
+        recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
+        learnt = train(
+            recipe,
+            fitted.parameters,
+            Examples(PlainRows(given.X), targets, weights),
+            tiles,
+            learning_rate=learning_rate,
+            layers=tiled.in_lanes(before.layers, series, tiles.table.shape[2]),
+            callbacks=self._instantiate_callbacks(),
+        )
+        return replace(
+            fitted.with_history(learnt.history),
+            recipe=recipe,
+            parameters=learnt.parameters,
+            n_windows=fitted.n_windows + int((tiles.table != EMPTY).any(axis=1).sum()),
+        )
+
+    def _train_whole_batches(
+        self, fitted: Fitted, rows: Untrained
+    ) -> tuple[Fitted, Untrained]:
+        """Train on the batches that `rows` fill and return the rows left over.
+
+        Where a callback stops training, the batches after that are left over too.
+        """
+        before = rows.before
+        windows = Windows.of(rows.X, before.context, fitted.sequence_length)
+        full = windows.ends[windows.complete]
+        n_lanes = fitted.recipe.batch_size or int(self.batch_size)
+        n_trained = len(full) - (before.position + len(full)) % n_lanes
+        if n_trained <= 0:
+            return fitted, rows
+        n_context = len(before.context)
+        table = lay_in_lanes(full[:n_trained], before.position, n_lanes)
+        recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
+        learnt = train(
+            recipe,
+            fitted.parameters,
+            Examples(
+                windows,
+                np.pad(rows.targets, ((n_context, 0), (0, 0))),
+                np.pad(rows.weights, (n_context, 0)),
+            ),
+            table,
+            learning_rate=learning_rate,
+            layers=before.layers,
+            callbacks=self._instantiate_callbacks(),
+        )
+        n_trained = int(np.count_nonzero(table[: learnt.n_batches] != EMPTY))
+        fitted = replace(
+            fitted.with_history(learnt.history),
+            recipe=recipe,
+            parameters=learnt.parameters,
+            n_windows=fitted.n_windows + n_trained,
+        )
+        if not n_trained:  # stopped before the first batch
+            return fitted, rows
+        end = int(full[n_trained - 1]) + 1
+        after = RecurrentState(
+            learnt.layers,
+            windows.context_before(end),
+            before.position + n_trained,
+            learnt.last_output,
+        )
+        return fitted, rows.since((end - n_context) // windows.stride, after)
+
+    def _changed_learning_rate(self, recipe: Recipe) -> tuple[Recipe, float | None]:
+        """The recipe, and a learning rate set since it was made; None if there is none.
+
+        The recipe returned has the rate that is asked for now.
+        """
+        optimizer = self._compile_arguments()["optimizer"]
+        recipe.check_trained_by(optimizer)
+        asked = learning_rate_of(optimizer)
+        if asked == recipe.asked_rate:
+            return recipe, None
+        return replace(recipe, asked_rate=asked), asked
+
+    def _start_empty(self, given: Given, y, **announced) -> Fitted:
+        """What is known before any row, for the first `partial_fit`."""
+        seed = self._draw_seed()
+        recipe, target = self._make_recipe(given, y, seed, **announced)
+        initial = recipe.initial(seed)
+        ids = given.labels.ids
+        if recipe.is_tiled:
+            zero = tiled.zero_state(recipe.network, given)
+        else:
+            zero = zero_state(recipe.network, given.shape.n_features)
+            zero = zero.replace(series=ids)
+        if not recipe.is_tiled and ids is not None and len(ids) > 1:
+            raise ValueError(
+                f"X holds {len(ids)} series, but with windows='sliding' partial_fit"
+                " takes one. Set windows='tiled'."
+            )
+        return Fitted(
+            recipe=recipe,
+            target=target,
+            input_shape=given.shape,
+            initial=initial,
+            parameters=initial,
+            history={},
+            n_windows=0,
+            n_dropped=0,
+            zero=zero,
+            seeded=zero,
+            state=zero,
+            axis=TimeAxis.learn(given.labels),
+        )
