@@ -125,7 +125,9 @@ def network(**changes) -> StackedLSTM:
     ],
 )
 def test_is_short_depends_on_size(is_short, n_batches, n_lanes, changes):
-    assert numpy_forward.is_short(network(**changes), n_batches, n_lanes) is is_short
+    made = network(**changes)
+    n_steps = n_batches * made.sequence_length
+    assert numpy_forward.is_short(made, n_steps, n_lanes) is is_short
 
 
 @pytest.mark.parametrize("stateful", [True, False])
