@@ -267,7 +267,7 @@ def _many_steps(live, carry, steps, x, h, c, block):
         return (
             tf.reshape(d_x, (n_steps, n_lanes, n_features)),
             d_h,
-            d_c * keep[first],
+            d_c * tf.gather(keep, first),  # `keep[first]` would compile `steps` in
             tf.matmul(inputs, d_z, transpose_a=True),
         )
 
