@@ -195,7 +195,9 @@ def _check_windows(
     estimator, X, like: InputShape | None
 ) -> tuple[np.ndarray, InputShape]:
     """Windows of shape (n_windows, T, n_features), as `Windows` marks padding."""
+    names = None
     if holds_windows(X):
+        names = common_names(X, like)
         X = pad_windows(
             [check_window(estimator, window, k) for k, window in enumerate(X)],
             None if like is None else like.n_steps,
@@ -210,7 +212,30 @@ def _check_windows(
             " fitted on windows of shape (sequence_length, n_features) ="
             f" {(like.n_steps, like.n_features)}. Cut or frame X as for fit."
         )
-    return X, InputShape(X.shape[2], None, X.shape[1])
+    return X, InputShape(X.shape[2], names, X.shape[1])
+
+
+def common_names(tables, like: InputShape | None) -> tuple[str, ...] | None:
+    """Names of the columns of every table in a list; None where none has any.
+
+    Raises
+    ------
+    ValueError
+        Where a table has other columns than the first, or than fitted, or in another
+        order: their values would be taken for those of others.
+    """
+    expected = None if like is None else like.feature_names
+    for k, table in enumerate(tables):
+        columns = getattr(table, "columns", None)
+        if columns is None or not all(isinstance(name, str) for name in columns):
+            continue
+        expected = expected or tuple(columns)
+        if tuple(columns) != expected:
+            raise ValueError(
+                f"X[{k}] has the columns {list(columns)}, but {list(expected)} were"
+                " expected, in this order. Pass every table with the same columns."
+            )
+    return expected
 
 
 def _check_stack(estimator, X, padded=False) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._estimator.inputs import check_window, n_dimensions
+from sklstm._estimator.inputs import check_window, common_names, n_dimensions
 from sklstm._rows.input_shape import InputShape
 from sklstm._training.fitted import Fitted
 
@@ -81,19 +81,8 @@ def check_sequences(
             "X is masked, but with windows='tiled' sequences have no padding. Pass them"
             " as a list of arrays, each of its own length."
         )
-    names = None if like is None else like.feature_names
-    rows = []
-    for k, sequence in enumerate(X):
-        columns = getattr(sequence, "columns", None)
-        named = None if columns is None else tuple(map(str, columns))
-        if names is None and like is None and k == 0:
-            names = named
-        if named is not None and names is not None and named != names:
-            raise ValueError(
-                f"X[{k}] has the columns {list(named)}, but {list(names)} were"
-                " expected, in this order. Pass every sequence with the same columns."
-            )
-        rows.append(check_window(estimator, sequence, k))
+    names = common_names(X, like)
+    rows = [check_window(estimator, sequence, k) for k, sequence in enumerate(X)]
     widths = {row.shape[1] for row in rows}
     expected = widths if like is None else {like.n_features}
     if len(widths) > 1 or widths != expected:
