@@ -115,20 +115,21 @@ def build_keras(
     weights: list[Array] | None,
     learning_rate: float = LEARNING_RATE,
     use_cudnn: bool | str = "auto",
+    return_sequences: bool = False,
     **compile_options: Any,
 ) -> Any:
     """Build and compile the stateful model of the tutorials.
 
     Its initial weights are `weights`, or those that Keras draws if that is None. With
     ``jit_compile=True``, `use_cudnn` must be False: XLA cannot compile a layer that may
-    use cuDNN.
+    use cuDNN. With ``return_sequences=True``, there is an output for each step.
     """
     import keras
 
     B, T, F = size.batch_size, size.sequence_length, size.n_features
     layers: list[Any] = [keras.layers.Input(batch_shape=(B, T, F))]
     for depth, units in enumerate(size.units, start=1):
-        more = depth < len(size.units)
+        more = return_sequences or depth < len(size.units)
         layers.append(
             keras.layers.LSTM(
                 units, stateful=True, return_sequences=more, use_cudnn=use_cudnn
@@ -138,7 +139,7 @@ def build_keras(
     if weights is not None:
         model.set_weights(weights)
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(loss="mse", optimizer=optimizer, **compile_options)
+    model.compile(**{"loss": "mse", "optimizer": optimizer, **compile_options})
     return model
 
 
@@ -150,13 +151,27 @@ def reset_keras(model: Any) -> None:
 
 
 def loop_keras(
-    model: Any, windows: Array, targets: Array, epochs: int, batch_size: int
+    model: Any,
+    windows: Array,
+    targets: Array,
+    epochs: int,
+    batch_size: int,
+    weights: Array | None = None,
 ) -> list[float]:
-    """Train as the tutorials do: one ``fit`` and one reset for each epoch."""
+    """Train as the tutorials do: one ``fit`` and one reset for each epoch.
+
+    `weights` are those of the targets, if they are not all equal.
+    """
     losses = []
     for _ in range(epochs):
         history = model.fit(
-            windows, targets, epochs=1, batch_size=batch_size, shuffle=False, verbose=0
+            windows,
+            targets,
+            sample_weight=weights,
+            epochs=1,
+            batch_size=batch_size,
+            shuffle=False,
+            verbose=0,
         )
         reset_keras(model)
         losses.append(history.history["loss"][0])

@@ -136,18 +136,26 @@ def start_ours(size: Size, pace: Pace) -> tuple[list[float], list[Array]]:
     """Prepare sklstm for its turns; return its first losses and initial weights."""
     import_contestants()
     fitted = fit_sklstm(size, pace.first_epochs)
-    train = partial(fit_sklstm, size)
-    epochs = count_epochs(train, pace.turn_seconds)
-    _TURNS[OURS] = partial(time_added_epoch, train, epochs)
+    prepare_turns(OURS, time_added_epoch, partial(fit_sklstm, size), pace)
     return fitted.history_["loss"], fitted.initial_weights_
 
 
 def start_rival(name: str, size: Size, weights: list[Array], pace: Pace) -> list[float]:
     """Prepare a rival for its turns; return its first losses."""
     losses, train = RIVALS[name].start(size, weights, pace.first_epochs)
-    epochs = count_epochs(train, pace.turn_seconds)
-    _TURNS[name] = partial(time_epoch, train, epochs)
+    prepare_turns(name, time_epoch, train, pace)
     return losses
+
+
+def prepare_turns(
+    name: str,
+    timer: Callable[[Callable[[int], Any], int], float],
+    train: Callable[[int], Any],
+    pace: Pace,
+) -> None:
+    """Keep what a turn of a contestant runs, with epochs enough for its length."""
+    train(1)  # compiles what is not yet compiled, which must not count
+    _TURNS[name] = partial(timer, train, count_epochs(train, pace.turn_seconds))
 
 
 def take_turn(name: str) -> float:

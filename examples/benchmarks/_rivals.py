@@ -12,7 +12,7 @@ own LLVM.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -144,8 +144,18 @@ def start_pytorch(
     It has `n_threads` threads, or PyTorch's default number if that is None. Threads
     speed up large networks and slow down small ones, in which they wait for each other.
     """
-    train = partial(train_pytorch, PyTorchLoop(size, weights), n_threads)
+    windows, targets = cut_windows(size)
+    batches = cut_batches(windows, targets[:, None], size.batch_size)
+    train = partial(train_pytorch, PyTorchLoop(size, weights, batches), n_threads)
     return train(epochs), train
+
+
+def cut_batches(
+    windows: Array, targets: Array, batch_size: int
+) -> list[tuple[Array, Array]]:
+    """Cut windows and their targets into batches."""
+    firsts = range(0, len(windows), batch_size)
+    return [(windows[i : i + batch_size], targets[i : i + batch_size]) for i in firsts]
 
 
 def train_pytorch(loop: PyTorchLoop, n_threads: int | None, epochs: int) -> list[float]:
@@ -168,9 +178,17 @@ class PyTorchLoop:
     size : Size
     weights : list of ndarray
         Initial weights, in Keras's order.
+    batches : list of pairs of ndarray
+        Windows of shape (B, T, F), and the targets of their last steps: of shape
+        (B, 1) for the last one, or (B, T) for all.
     """
 
-    def __init__(self, size: Size, weights: list[Array]) -> None:
+    def __init__(
+        self,
+        size: Size,
+        weights: list[Array],
+        batches: Sequence[tuple[Array, Array]],
+    ) -> None:
         import torch
 
         self._lstm, self._head = build_pytorch(size, weights)
@@ -179,28 +197,28 @@ class PyTorchLoop:
             [one for one in parameters if one.requires_grad], lr=LEARNING_RATE
         )
         self._n_steps = 0
-        windows, targets = (torch.tensor(array) for array in cut_windows(size))
-        batches = windows.split(size.batch_size), targets.split(size.batch_size)
-        self._batches = list(zip(*batches, strict=True))
+        self._batches = [(torch.tensor(x), torch.tensor(y)) for x, y in batches]
+        self._n_targets = sum(y.numel() for _, y in self._batches)
 
     def train(self, epochs: int) -> list[float]:
         """Train for this number of epochs; return their losses."""
         return [self._train_epoch() for _ in range(epochs)]
 
     def _train_epoch(self) -> float:
-        """Train for one epoch from zero state; return the mean of its losses."""
+        """Train for one epoch from zero state; return the mean loss of its targets."""
         from torch.nn.functional import mse_loss
 
         state, total = None, 0.0
         for windows, targets in self._batches:
             outputs, state = self._lstm(windows, state)  # (B, T, U)
             state = tuple(part.detach() for part in state)
-            loss = mse_loss(self._head(outputs[:, -1])[:, 0], targets)
+            outputs = outputs[:, -targets.shape[1] :]  # those that have a target
+            loss = mse_loss(self._head(outputs)[..., 0], targets)
             self._optimizer.zero_grad()
             loss.backward()
             self._step()
-            total += loss.item()
-        return total / len(self._batches)
+            total += loss.item() * targets.numel()
+        return total / self._n_targets
 
     def _step(self) -> None:
         """Update the weights as Keras's Adam does.

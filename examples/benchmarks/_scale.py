@@ -1,9 +1,10 @@
 """Race ``scale``: do the memory and the time of a fit grow linearly with the rows?
 
-Each number of rows is fitted in a fresh process, for one epoch. The process first makes
-the rows and runs a tiny fit of the same network, which does all that every fit needs,
-whatever its length: imports, the start of TensorFlow, and most of the compiling. Two
-fits on all rows follow:
+The race ``tiled`` asks the same of tiled windows, by `race_case`. Each number of rows
+is fitted in a fresh process, for one epoch. The process first makes the rows and runs a
+tiny fit of the same network, which does all that every fit needs, whatever its length:
+imports, the start of TensorFlow, and most of the compiling. Two fits on all rows
+follow:
 
 - The first one's memory is measured: the peak of resident memory during the fit, less
   the memory before it, which includes the rows. A thread reads ``/proc/self/statm``
@@ -34,8 +35,30 @@ N_ROWS = (10_000, 100_000, 1_000_000)
 QUICK_NETWORK = Size(64, 10, 8, (8,), 0)
 N_QUICK_ROWS = (1_000, 5_000)
 TURNS = 1  # a turn takes minutes
-MEMORY_TARGET = 4.0  # growth divided by the size of X, at most, at the most rows
-TIME_TARGET = 1.5  # seconds a row divided by those at a tenth of the rows, at most
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of fit, and its targets at the most rows.
+
+    Parameters
+    ----------
+    race : str
+        The race that it belongs to.
+    memory_target : float
+        Growth of memory divided by the size of X, at most.
+    time_target : float
+        Seconds a row divided by those at the next smaller number of rows, at most.
+    windows : {"sliding", "tiled"}
+    """
+
+    race: str
+    memory_target: float
+    time_target: float
+    windows: str = "sliding"
+
+
+SLIDING = Case("scale", memory_target=4.0, time_target=1.5)
 
 
 @dataclass(frozen=True)
@@ -49,27 +72,33 @@ class LongFit:
 
 
 def race(report: Report, plan: Plan) -> None:
+    """Race sliding windows."""
+    race_case(report, plan, SLIDING)
+
+
+def race_case(report: Report, plan: Plan, case: Case) -> None:
     """Fit each number of rows in turns, and print time and memory."""
     network = QUICK_NETWORK if plan.quick else NETWORK
     numbers = N_QUICK_ROWS if plan.quick else N_ROWS
     fits = take_turns(
-        {str(n): partial(measure, plan, network, n) for n in numbers},
+        {str(n): partial(measure, plan, network, n, case.windows) for n in numbers},
         plan.turns(TURNS),
     )
     print(
-        f"One epoch on many rows, {network.network}; growth of {memory_kind()}\n",
+        f"One epoch on many rows, {case.windows} windows, {network.network};"
+        f" growth of {memory_kind()}\n",
         flush=True,
     )
     header = ["rows", "seconds", "µs a row", "X, MB", "growth, MB", "growth / X"]
     rows = [tell(report, int(n), several) for n, several in fits.items()]
     print_table([*header, "difference"], rows)
-    sum_up(report, network, fits)
+    sum_up(report, case, network, fits)
 
 
-def measure(plan: Plan, network: Size, n_rows: int) -> LongFit:
+def measure(plan: Plan, network: Size, n_rows: int, windows: str) -> LongFit:
     """Measure one number of rows in a process of its own."""
-    note(f"{n_rows} rows")
-    return plan.processes.call(fit_long, network, n_rows)
+    note(f"{n_rows} rows, {windows} windows")
+    return plan.processes.call(fit_long, network, n_rows, windows)
 
 
 def tell(report: Report, n_rows: int, fits: list[LongFit]) -> list[object]:
@@ -86,32 +115,35 @@ def tell(report: Report, n_rows: int, fits: list[LongFit]) -> list[object]:
     ]
 
 
-def sum_up(report: Report, network: Size, fits: dict[str, list[LongFit]]) -> None:
+def sum_up(
+    report: Report, case: Case, network: Size, fits: dict[str, list[LongFit]]
+) -> None:
     """Add the memory and the time at the most rows to the summary."""
     fewer, most = list(fits)[-2:]
     pairs = list(zip(fits[fewer], fits[most], strict=True))
     shares = [fit.growth_mb / fit.rows_mb for _, fit in pairs]
     n_times = int(most) / int(fewer)
     times = [long.seconds / short.seconds / n_times for short, long in pairs]
-    race = f"scale, {most} rows at {network.network}"
-    report.sum_up(f"{race}: memory / X", shares, at_most=MEMORY_TARGET)
+    race = f"{case.race}, {most} rows at {network.network}"
+    report.sum_up(f"{race}: memory / X", shares, at_most=case.memory_target)
     what = f"{race}: time a row / at {fewer} rows"
-    report.sum_up(what, times, at_most=TIME_TARGET)
+    report.sum_up(what, times, at_most=case.time_target)
 
 
 # --- in a process of its own ------------------------------------------------------
 
 
-def fit_long(network: Size, n_rows: int) -> LongFit:
+def fit_long(network: Size, n_rows: int, windows: str) -> LongFit:
     """Fit a few rows, then all rows twice, to measure first memory and then time."""
     import_contestants()
     X, y = draw_rows(n_rows, network.n_features)
     n_few = network.batch_size + network.sequence_length
-    make_sklstm(network, 1).fit(X[:n_few], y[:n_few])
+    make_sklstm(network, 1, windows=windows).fit(X[:n_few], y[:n_few])
     losses: list[list[float]] = []
 
     def fit_all() -> None:
-        losses.append(make_sklstm(network, 1).fit(X, y).history_["loss"])
+        model = make_sklstm(network, 1, windows=windows).fit(X, y)
+        losses.append(model.history_["loss"])
 
     with PeakMemory() as memory:
         fit_all()

@@ -20,9 +20,11 @@ import _fits
 import _forecasters
 import _grid
 import _memory
+import _panels
 import _parallel
 import _scale
 import _serving
+import _tiled
 from _measure import OPTIONAL_LIBRARIES, describe_machine, is_installed
 from _plan import Plan
 from _processes import Processes
@@ -37,6 +39,8 @@ RACES: dict[str, tuple[Callable[[Report, Plan], None], ...]] = {
     "scale": (_scale.race,),
     "parallel": (_parallel.race,),
     "memory": (_memory.race,),
+    "tiled": (_tiled.race_epochs, _tiled.race_scale, _tiled.race_predict),
+    "panels": (_panels.race_fit, _panels.race_step),
 }
 
 
