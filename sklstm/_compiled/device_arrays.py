@@ -88,7 +88,7 @@ class Rows:
             put("steps", np.int32),
             put("starts", bool),
             padded(epoch_of, room, np.int32),
-            put("begins", bool) if epochs[0].begins_inside else None,
+            put("begins", bool) if any(e.begins_inside for e in epochs) else None,
         )
 
     def put_table(self, table: np.ndarray):

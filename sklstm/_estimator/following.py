@@ -157,17 +157,15 @@ def _find_replayed(
     labels = given.labels
     known = match_series(rows.series, labels.ids)
     no_series = np.zeros(labels.n_series, bool)
-    if replay:
-        return ~no_series, np.zeros(len(ordinals), bool)
     if rows.first is None or rows.last is None:
-        return no_series, np.zeros(len(ordinals), bool)
+        return no_series | bool(replay), np.zeros(len(ordinals), bool)
     first = _first_of_each(ordinals, given)
     fit_first = np.where(known >= 0, rows.first[known], NEVER)
     fit_last = np.where(known >= 0, rows.last[known], NEVER)
     # a series that was just reset has forgotten the fit: its rows are read from cold
-    replays = (first <= fit_last) & was_seen
+    replays = ~no_series if replay else (first <= fit_last) & was_seen
     middle = np.flatnonzero(replays & (first != fit_first))
-    if len(middle):
+    if len(middle) and not replay:
         code = int(middle[0])
         raise ValueError(
             f"X begins with {axis.name(first[code])} for {labels.series_name(code)},"

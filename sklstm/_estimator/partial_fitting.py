@@ -75,18 +75,18 @@ class PartialFitting(Preparing):
     ) -> Fitted:
         """One pass over rows that follow, a lane for each series."""
         before = fitted.state.take_lanes(following.lanes)
-        tiles, series = tiled.training_lanes(
-            given, tiled.zero_starts(given, following, before, fitted), fitted
-        )
+        begins = tiled.zero_starts(given, following, before, fitted)
+        tiles = tiled.training_lanes(given, begins, fitted)
+        n_lanes = tiles.table.shape[2]
         check_weights(weights, np.arange(len(weights)))
         recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
         learnt = train(
-            recipe,
+            replace(recipe, network=recipe.network.at_batch_size(n_lanes)),
             fitted.parameters,
             Examples(PlainRows(given.X), targets, weights),
             tiles,
             learning_rate=learning_rate,
-            layers=tiled.in_lanes(before.layers, series, tiles.table.shape[2]),
+            layers=tiled.in_lanes(before.layers, n_lanes),
             callbacks=self._instantiate_callbacks(),
         )
         return replace(

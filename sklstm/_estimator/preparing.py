@@ -58,12 +58,6 @@ class Preparing(FittedAttributes):
         choices = self._compile_arguments()
         target = self._learn_target(y, choices["loss"], **announced)
         is_tiled = self.windows == "tiled"
-        if is_tiled and given.X.ndim == 3:
-            raise ValueError(
-                "windows='tiled' cuts rows into windows itself, but X holds ready-made"
-                f" windows, of shape {given.X.shape}. Pass rows, of shape (n_rows,"
-                " n_features), or set windows='sliding'."
-            )
         sequence_length = given.shape.n_steps or int(self.sequence_length)
         carries = bool(self.stateful)
         has_state = carries or is_tiled

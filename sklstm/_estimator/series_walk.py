@@ -45,6 +45,11 @@ class SeriesWalk:
         ValueError
             Where there is none.
         """
+        if not len(self._lanes):
+            raise ValueError(
+                "There is no series to forecast: all were forgotten. Pass start=, or"
+                " observe rows first."
+            )
         outputs = self._fitted.state.last_output
         if outputs is not None:
             outputs = np.atleast_2d(outputs)[self._lanes]

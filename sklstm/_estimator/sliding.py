@@ -13,6 +13,7 @@ from sklstm._compiled.forward_program import STATELESS_LANES
 from sklstm._compiled.outputs import walk, walk_on
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given
+from sklstm._estimator.tiled import rows_since_start
 from sklstm._rows.lanes import FitPlan
 from sklstm._rows.state import NEVER, RecurrentState
 from sklstm._rows.windows import Windows
@@ -172,18 +173,17 @@ def _advance_panel(
     before = before.reset_lanes(np.flatnonzero(following.replays))
     length = fitted.sequence_length
     codes = given.labels.codes
-    counts = np.bincount(codes, minlength=len(before.position))
     runs = run_codes(given, following.begins)
     windows = Windows.of_runs(
-        given.X, runs, length, *_contexts(before, codes, runs, length)
+        given.X, runs, length, *_contexts(before, codes, runs, following.begins, length)
     )
     outputs, _ = walk(fitted.recipe.network, parameters, windows, _stateless(fitted))
-    last = np.empty(len(counts), np.int64)
+    last = np.empty(len(before.position), np.int64)
     last[codes] = np.arange(len(codes))  # the last row of each series
     after = RecurrentState(
         (),
         windows.contexts_after(last),
-        before.position + counts,
+        rows_since_start(codes, following.begins, before.position)[last] + 1,
         outputs[last],
         last_seen=following.last_seen,
     )
@@ -192,15 +192,20 @@ def _advance_panel(
 
 
 def _contexts(
-    before: RecurrentState, codes: np.ndarray, runs: np.ndarray, length: int
+    before: RecurrentState,
+    codes: np.ndarray,
+    runs: np.ndarray,
+    begins: np.ndarray,
+    length: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each run the rows before it, newest last, and how many of them count."""
     n_runs = int(runs.max()) + 1 if len(runs) else 0
     series = np.empty(n_runs, np.int64)
     series[runs] = codes
-    is_first = np.diff(series, prepend=-1) != 0  # runs of a series are side by side
+    goes_on = np.diff(series, prepend=-1) != 0  # runs of a series are side by side
+    goes_on[runs[begins]] = False
     n_known = np.minimum(before.position[series], length - 1)
-    return before.context[series], np.where(is_first, n_known, 0)
+    return before.context[series], np.where(goes_on, n_known, 0)
 
 
 def _stateless(fitted: Fitted) -> RecurrentState:

@@ -18,7 +18,7 @@ from sklstm._estimator.given import Given
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._rows.lanes import EMPTY, lane_capacity
 from sklstm._rows.state import NEVER, RecurrentState
-from sklstm._rows.tiles import PlainRows, TilePlan, Tiles, side_by_side
+from sklstm._rows.tiles import PlainRows, TilePlan, Tiles
 from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
 from sklstm._training.train import Curriculum, WalkedValidation
@@ -207,30 +207,33 @@ def zero_starts(
     return _zero_starts(following.begins, positions, fitted.recipe)
 
 
-def training_lanes(
-    given: Given, begins: np.ndarray, fitted: Fitted
-) -> tuple[Tiles, np.ndarray]:
-    """Tiles over rows that follow, a lane for each series, and the series of each lane.
+def training_lanes(given: Given, begins: np.ndarray, fitted: Fitted) -> Tiles:
+    """Tiles over rows that follow, a lane for each series, going on from its state.
 
-    Lanes go on from the state of their series; `begins` are rows that do not.
+    `begins` are rows that start from zero state. In a network of Keras's own layers,
+    which can only do so between two tiles, each of them begins a tile.
     """
-    sequence_length = fitted.sequence_length
-    stretches = side_by_side(given.labels.codes, given.labels.n_series)
-    n_lanes = lane_capacity(len(stretches[0].series))
-    n_steps = sum(len(stretch.rows) for stretch in stretches)
-    n_batches = -(-n_steps // sequence_length)
-    table = np.full((n_batches * sequence_length, n_lanes), EMPTY, np.int32)
-    series = stretches[0].series
-    lane_of = np.empty(given.labels.n_series, np.int64)
-    lane_of[series] = np.arange(len(series))
-    first = 0
-    for stretch in stretches:
-        steps = slice(first, first + len(stretch.rows))
-        table[steps, lane_of[stretch.series]] = stretch.rows
-        first += len(stretch.rows)
-    starts = (table != EMPTY) & begins[np.maximum(table, 0)]
-    shape = (n_batches, sequence_length, n_lanes)
-    return Tiles(table.reshape(shape), starts.reshape(shape)), series
+    n_steps, codes = fitted.sequence_length, given.labels.codes
+    order = np.argsort(codes, kind="stable")
+    is_first = np.diff(codes[order], prepend=-1) != 0  # of a series
+    starts = np.flatnonzero(is_first | begins[order])  # of each run
+    lengths = np.diff(np.append(starts, len(codes)))
+    rooms = lengths
+    if isinstance(fitted.recipe.network, UserNetwork):
+        rooms = -(-lengths // n_steps) * n_steps
+    places = np.cumsum(rooms) - rooms
+    # Counted from where the lane of its series begins.
+    places -= places[is_first[starts]][codes[order[starts]]]
+    run = np.cumsum(is_first | begins[order]) - 1
+    steps = np.arange(len(codes)) - (starts - places)[run]
+    n_batches = -(-(int(steps.max()) + 1) // n_steps)
+    n_lanes = lane_capacity(given.labels.n_series)
+    table = np.full((n_batches * n_steps, n_lanes), EMPTY, np.int32)
+    is_start = np.zeros(table.shape, bool)
+    table[steps, codes[order]] = order
+    is_start[steps, codes[order]] = begins[order]
+    shape = (n_batches, n_steps, n_lanes)
+    return Tiles(table.reshape(shape), is_start.reshape(shape))
 
 
 def lane_table(given: Given, begins: np.ndarray, fitted: Fitted) -> np.ndarray:
@@ -251,12 +254,12 @@ def lane_table(given: Given, begins: np.ndarray, fitted: Fitted) -> np.ndarray:
     return np.where(table == EMPTY, EMPTY, rows[table]).astype(int)
 
 
-def in_lanes(layers: LayerStates, series: np.ndarray, n_lanes: int) -> LayerStates:
-    """The states of series, each in the lane it is to take; zeros in the others."""
+def in_lanes(layers: LayerStates, n_lanes: int) -> LayerStates:
+    """The states of series, each in its lane, and zeros in the lanes left over."""
 
     def laid(array):
         room = np.zeros((n_lanes, *array.shape[1:]), array.dtype)
-        room[: len(series)] = array[series]
+        room[: len(array)] = array
         return room
 
     return tuple(tuple(map(laid, layer)) for layer in layers)
