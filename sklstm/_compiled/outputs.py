@@ -64,7 +64,7 @@ def walk_on(
 
 
 LARGEST_ROOM = 2**15  # rows of all lanes in one call of a compiled program
-MOST_STEPS = 2**12
+MOST_STEPS = 2**14
 
 
 def walk_series(
