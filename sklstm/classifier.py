@@ -28,18 +28,23 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Units of the LSTM layer, or of each of several layers.
     sequence_length : int, default=1
         Rows in a window: how far back gradients reach. Not used for ready-made
-        windows (3-D X), which bring their own.
+        windows (3-D X with sliding windows), which bring their own.
     batch_size : int, default=1
-        Lanes of a stateful network: window j goes to lane ``j % batch_size``, and each
-        lane carries its own state. The period of the series gives each season a lane of
-        its own; 1 lets one state run through every row. In a stateless network,
-        windows per gradient step.
+        Sliding, the lanes of a stateful network: window j goes to lane
+        ``j % batch_size``, and each lane carries its own state. The period of the
+        series gives each season a lane of its own; 1 lets one state run through every
+        row. In a stateless network, windows per gradient step.
+
+        Tiled, the lanes of `fit`: all series are laid end to end and cut into this many
+        parts of equal length, which are read side by side. A series that is cut there
+        goes on from zero state. It plays no part in prediction, where each series has
+        a state of its own, nor in `partial_fit`, where each has a lane.
     windows : {"sliding", "tiled"}, default="sliding"
         How rows become windows. Sliding, a window ends at every row, and neighbours
         share all rows but one. Tiled, windows lie end to end: each row is read once,
         there is a target at each step, the state is carried from window to window and
-        gradients stop there (truncated backpropagation through time). A fit is then
-        `sequence_length` times as fast, and there may be many series.
+        gradients stop there (truncated backpropagation through time). An epoch then
+        takes about ``1 / sequence_length`` of the work, and there may be many series.
     series_id : str, int or list of these, default=None
         Columns of X, by name or position, that tell several series apart (a panel).
         They are no features. In a frame with a MultiIndex the levels before the last
@@ -53,27 +58,39 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
-        zero state.
+        zero state; when predicting with tiled windows, that is every `sequence_length`
+        rows from the first row of a series.
     drop_remainder : bool, default=True
-        What to do in training with windows that do not fill a batch of a stateful
-        network: drop the oldest, or (False) start with empty lanes. No row is ever
-        dropped in prediction.
+        What to do in training with sliding windows that do not fill a batch of a
+        stateful network: drop the oldest, or (False) start with empty lanes. No row is
+        ever dropped in prediction, nor with tiled windows.
     dropout : float, default=0.0
         Share of each layer's outputs dropped in training.
     model : callable, default=None
         A function that takes ``meta`` and returns a Keras model, instead of the
         built-in one; `units` and `dropout` are then not used. ``meta`` is a dict with
         ``n_features_in_``, ``n_outputs_``, ``sequence_length``, ``batch_size`` (None if
-        stateless), ``stateful``, ``n_classes_`` and ``classes_``. Keywords
-        ``model__name=value`` are passed on to the function; where it has parameters
-        ``compile_kwargs`` (optimizer, loss and metrics, as a dict) or ``params`` (those
-        of the estimator), it is given these too.
+        stateless), ``stateful``, ``return_sequences`` (False if sliding),
+        ``n_classes_`` and ``classes_``. Keywords ``model__name=value`` are passed on to
+        the function; where it has parameters ``compile_kwargs`` (optimizer, loss and
+        metrics, as a dict) or ``params`` (those of the estimator), it is given these
+        too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
         n_features_in_) and one output of shape (batch_size, n_outputs_), and with
         ``stateful=meta["stateful"]`` in its recurrent layers; a stateful network needs
         at least one of them. If it is compiled, its own optimizer, loss and metrics are
         used.
+
+        With tiled windows ``meta["return_sequences"]`` is True, and the output has
+        shape (batch_size, sequence_length, n_outputs_): pass
+        ``return_sequences=meta["return_sequences"]`` to the last recurrent layer. Then
+        ``meta["stateful"]`` is True and ``batch_size`` a number even if
+        ``stateful=False``, since the training loop itself resets the state at each cut.
+        In training a run, which is a series or a part of one, always begins with a
+        tile. The function is called again with other values of ``batch_size`` and
+        ``sequence_length``, which is 1 in prediction. So every layer that is not
+        recurrent must treat each step by itself; a model that does not is refused.
     optimizer : str, keras.optimizers.Optimizer or class, default="adam"
         Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.
     loss : str, keras.losses.Loss, class or callable, default=None
@@ -84,15 +101,20 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     callbacks : list of keras.callbacks.Callback, default=None
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
-        checkpoint and shuffled windows do; batch-level hooks cost one for each batch.
+        checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
+        batch.
     epochs : int, default=20
         Passes over the training rows.
     validation_split : float, default=0.0
-        Share of the rows, the last ones, to hold out. Their loss continues from the
-        state at the end of the training rows, which it leaves untouched.
+        Share of the rows of each series, or of the steps of each sequence, to hold out:
+        the last ones, their number rounded down. Their loss continues from the state
+        at the end of the rows trained on, which it leaves untouched.
     shuffle : bool, default=True
-        Whether a stateless network sees its windows in a new order in each epoch. A
-        stateful one never shuffles.
+        Sliding, whether a stateless network sees its windows in a new order in each
+        epoch; a stateful one never shuffles. Tiled, whether each epoch takes the series
+        in a new order and moves the cuts between tiles by a number of rows drawn at
+        random; rows of a series stay in order. For `model=` functions, only the order
+        of series is new. If False, every lane is cut from its first row on.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's loss, as elsewhere in scikit-learn.
     warm_start : bool, default=False
@@ -101,7 +123,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     verbose : int, default=0
         1 shows a progress bar, and how many windows are trained on and left out.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, dropout and shuffling. An int gives the same weights,
+        Seed of initial weights, dropout and shuffling, the cuts of tiled windows
+        included. A RandomState instance is drawn from once in each fit; with None, each
+        fit has another seed. An int gives the same weights,
         bit for bit, on one machine with as many threads; the workers of a parallel
         search have fewer.
     **routed : dict
@@ -116,11 +140,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
     n_windows_ : int
         Windows trained on: those of an epoch of the last `fit`, plus those of all calls
-        of `partial_fit` since.
+        of `partial_fit` since. Tiled, these are tiles, as they lie without `shuffle`.
     n_dropped_rows_ : int
         Complete windows that the last `fit` left out, the oldest, so that batches are
         whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
-        are not counted.
+        are not counted. With tiled windows, 0.
+    series_ : Index of shape (n_series,)
+        Ids of the series that have a state, in order of first appearance: a MultiIndex
+        where several columns or levels tell them apart. New series join by `step`,
+        `observe` and `partial_fit`, and `forget` takes them out. Absent where series
+        have no ids.
     sequence_length_ : int
         Rows in a window.
     n_outputs_ : int
@@ -129,6 +158,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         The network's weights before the first epoch.
     model_ : keras.Model
         A plain Keras model with the fitted weights and state, built when asked for.
+        With tiled windows it has a lane for each series, in the order of `series_`.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -242,21 +272,28 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         trained on when its last lane is filled: rows of an unfinished batch already
         count in the state, and wait for the next call to be trained on, unless
         another call moves the state in between.
-        The learning rate is as callbacks left it, until another one is set. `epochs`,
-        `validation_split`, `shuffle`, `drop_remainder`, `warm_start` and `verbose`
-        play no part. Where a callback stops training, the batches after that wait for
-        the next call.
+        Sliding windows go on with one series without a break. The learning rate is as
+        callbacks left it, until another one is set. `epochs`, `validation_split`,
+        `shuffle`, `drop_remainder`, `warm_start` and `verbose` play no part. Where a
+        callback stops training, the batches after that wait for the next call.
+
+        With tiled windows each series of the call has a lane, which goes on from the
+        state of this series and is cut every `sequence_length` rows from the first row
+        of the series in this call. Series not seen before join from zero state. All
+        rows are trained on at once, and none wait: a piece shorter than a window makes
+        a short one, and batches after a callback's stop are left untrained. The state
+        is then that after the last row, by the new weights.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or \
-                (n_windows, sequence_length, n_features)
-            The rows after those seen.
-        y : array-like of shape (n_rows,)
-            Their labels.
+                (n_windows, sequence_length, n_features), or list of these windows
+            The rows after those seen, in any of the forms that `fit` takes.
+        y : array-like of shape (n_rows,), or list of these
+            Their labels, in the form that `fit` takes.
         classes : array-like of shape (n_classes,), default=None
             All labels there will be; needed in the first call where `y` lacks some.
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_rows,), or list of these, default=None
             Weight of each row's loss.
 
         Returns
@@ -267,9 +304,10 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Raises
         ------
         ValueError
-            For labels that are not among the classes, for balanced class weights, for
-            what `fit` refuses, for other features or kinds of X than in the calls
-            before, and for another optimizer; the estimator stays as it was.
+            For class labels that are not among the classes, for balanced class weights,
+            and for what `fit` refuses; for other features or kinds of X than in the
+            calls before; for time labels that were seen already; with sliding windows,
+            for many series; and for another optimizer. The estimator stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
         """

@@ -34,26 +34,40 @@ class Fitting(Preparing):
     def fit(self, X, y, sample_weight=None, checkpoint=None, checkpoint_every=1):
         """Train the network and leave its state right after the last row.
 
-        Each epoch starts from zero state and reads the windows in order (stateful) or
-        shuffled (stateless). Afterwards all rows run once more through the final
-        weights from zero state, so that the state is right for the row after them.
-        Whatever it raises, the estimator stays as it was.
+        Each epoch starts from zero state. Sliding windows are read in order (stateful)
+        or shuffled (stateless), tiled windows lane by lane. Afterwards all rows run
+        once more through the final weights from zero state, each series by itself, so
+        that the state of each is right for the row after its last one. Whatever it
+        raises, the estimator stays as it was.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features), or list of n_windows \
                 array-like of shape (n_steps, n_features)
-            Rows in time order, or ready-made windows. Windows of different lengths
-            come as a list, or as a masked array (`numpy.ma`) whose padding, whole
-            first steps, is masked. Nothing else is taken for padding: zeros are data.
-            Padded steps leave the state untouched, and such windows are trained on like
-            any other. A window whose first steps are NaN in every feature lacks rows
-            from before the series began; it is not trained on.
-        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
-            ``y[i]`` belongs to the window that ends at row i.
-        sample_weight : array-like of shape (n_rows,), default=None
-            Weight of each row's loss. A row of weight 0 still advances the state.
+            Rows in time order, or, with sliding windows, ready-made windows. Windows
+            of different lengths come as a list, or as a masked array (`numpy.ma`)
+            whose padding, whole first steps, is masked. Nothing else is taken for
+            padding: zeros are data. Padded steps leave the state untouched, and such
+            windows are trained on like any other. A window whose first steps are NaN
+            in every feature lacks rows from before the series began; it is not trained
+            on.
+
+            A panel, rows of many series, is a frame with a MultiIndex whose last level
+            is the time, or has columns that `series_id` names. The rows of each series
+            are in time order; those of other series may lie in between.
+
+            With tiled windows a list of arrays of shape (n_steps, n_features), or one
+            array of shape (n_sequences, n_steps, n_features), holds sequences: each is
+            a series of its own, without a name, that starts from zero state in every
+            call. There is no state to go on from after such a fit.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
+            With sliding windows ``y[i]`` belongs to the window that ends at row i.
+            With tiled windows it belongs to row i: each step of a window has a target.
+            For sequences y has their form: an entry for each step of each of them.
+        sample_weight : array-like of shape (n_rows,), or list of these, default=None
+            Weight of each row's loss; for sequences, in the form of y. A row of weight
+            0 still advances the state.
         checkpoint : str or path-like, default=None
             A folder to keep the progress in, made if it is not there. After a crash the
             same call on the same data goes on from the last checkpoint and ends with
@@ -81,6 +95,9 @@ class Fitting(Preparing):
             for a window or a batch; weights that are all zero; a model that does not
             fit the data; a metric of several numbers; `warm_start` on a network of
             another shape; and a loss that stops being a finite number.
+            For labels that run backwards or come twice in a series, and for gaps if
+            `on_gap` is "raise"; for a missing series id; and, if stateful with sliding
+            windows, for more than one series, or run if `on_gap` is "reset".
         sklstm.persistence.PersistenceError
             For a damaged checkpoint.
         OSError
@@ -90,6 +107,8 @@ class Fitting(Preparing):
 
         Warns
         -----
+        ContinuityWarning
+            If labels tell that rows are missing, unless `on_gap` says otherwise.
         RuntimeWarning
             If training is interrupted after the first epoch: the last whole one stands.
             If a checkpoint cannot be written: training goes on without.
