@@ -15,12 +15,11 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
-from sklstm._estimator.following import check_training_labels
+from sklstm._estimator.following import check_training_labels, learn_axis
 from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
-from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.training_rows import TrainingRows, digest_rows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
@@ -125,7 +124,7 @@ class Fitting(Preparing):
         seed = found.seed if found else self._draw_seed()
         recipe, target = self._make_recipe(given, y, seed)
         targets, weights = self._encode(recipe, target, given, y, sample_weight)
-        axis = TimeAxis.learn(given.labels)
+        axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
         unsorted, (given, order) = given, given.sorted()
         begins = begins[order]

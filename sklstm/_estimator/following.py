@@ -8,7 +8,7 @@ so that a continuation could look the same.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -117,6 +117,25 @@ def _check_one_series(state: RecurrentState, given: Given, lanes: np.ndarray) ->
         f" {list(state.series)}. Pass rows of this one alone, or set windows='tiled',"
         " which carries a state for each series."
     )
+
+
+def learn_axis(given: Given) -> TimeAxis | None:
+    """How the times of training rows are counted; None where they have none.
+
+    Integers beside a column of ids that differ in every row of several series number
+    the rows of a table. They tell the order of the rows, not how far apart they are.
+    """
+    labels = given.labels
+    axis = TimeAxis.learn(labels)
+    numbers_rows = (
+        axis is not None
+        and axis.kind == "integer"
+        and given.shape.series_id is not None
+        and labels.n_series > 1
+        and labels.time is not None
+        and labels.time.is_unique
+    )
+    return replace(axis, step=None) if axis and numbers_rows else axis
 
 
 def check_training_labels(

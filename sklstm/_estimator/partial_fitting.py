@@ -12,11 +12,10 @@ from sklstm._checks import (
 from sklstm._compiled.outputs import walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import tiled
-from sklstm._estimator.following import Following, follow
+from sklstm._estimator.following import Following, follow, learn_axis
 from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
-from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import PlainRows
@@ -184,5 +183,5 @@ class PartialFitting(Preparing):
             zero=zero,
             seeded=zero,
             state=zero,
-            axis=TimeAxis.learn(given.labels),
+            axis=learn_axis(given),
         )
