@@ -371,6 +371,28 @@ def test_predict_fresh_default_frame_does_not_warn(silent):
     np.testing.assert_array_equal(estimator.step(fresh), expected)
 
 
+def test_panel_whose_index_numbers_the_rows_of_a_table_has_no_gaps(silent):
+    """Shops open and close: how far apart their rows are in the table says nothing.
+
+    The order of the rows is still looked at, and those of the fit are known again.
+    """
+    days = [(day, shop) for day in range(30) for shop in "abc"]
+    days = [(day, shop) for day, shop in days if shop == "a" or day % 11 > 3]
+    table = pd.DataFrame(days, columns=["day", "shop"])
+    table["v"] = make_rows(len(table), 1, seed=3)[:, 0]
+    target = table["v"].to_numpy()
+    is_first = (table["day"] < 20).to_numpy()
+    estimator = regressor(series_id="shop", on_gap="warn")
+    estimator.fit(table[is_first], target[is_first])
+    rest = estimator.predict(table[~is_first])
+    in_sample = estimator.predict(table[is_first])
+    estimator.reset_states()
+    assert_close(estimator.step(table[is_first]), in_sample, **ROUNDING)
+    assert_close(estimator.step(table[~is_first]), rest, **ROUNDING)
+    with pytest.raises(ValueError, match="must be in time order"):
+        regressor(series_id="shop").fit(table[::-1], target[::-1])
+
+
 def test_fit_array_then_predict_frame_follows(silent):
     """Where the fit had no labels, those of later rows are not looked at."""
     estimator = regressor().fit(X[:200].to_numpy(), y[:200])
