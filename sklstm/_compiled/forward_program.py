@@ -81,17 +81,21 @@ class Program:
         """Rows on the device, in the room of a program already compiled if it fits.
 
         Those of windows that are there already stay: a fit trains on its rows and then
-        walks over them, and a million rows twice would be too many.
+        walks over them, and a million rows twice would be too many. The rows of tiles
+        are not walked over there, and do not stay.
         """
-        if windows not in _ON_DEVICE:
+        if windows in _ON_DEVICE:
+            values, lengths = _ON_DEVICE[windows]
+        else:
             n = len(windows.rows)
             known = [room for room in self._rooms if n <= room <= LARGEST_REUSED_ROOM]
             room = min(known, default=capacity(n))
             lengths = _NO_LENGTHS
             if isinstance(windows, Windows) and windows.is_padded:
                 lengths = padded(windows.lengths, -(-room // windows.stride), np.int32)
-            _ON_DEVICE[windows] = padded(windows.rows, room), lengths
-        values, lengths = _ON_DEVICE[windows]
+            values = padded(windows.rows, room)
+            if isinstance(windows, Windows):
+                _ON_DEVICE[windows] = values, lengths
         self._rooms.add(values.shape[0])
         rows = Rows(values, windows.stride, None, None, lengths)
         return replace(

@@ -46,6 +46,7 @@ def plan(
     trained = np.flatnonzero(is_trained)
     starts = (begins | (within == 0))[trained]
     lengths = np.diff(np.append(np.flatnonzero(starts), len(trained)))
+    trained = trained.astype(np.int32)  # as in a tile table
     tile_plan = TilePlan(
         trained, lengths, batch_size, sequence_length, carries, aligned
     )
@@ -187,6 +188,8 @@ def rows_since_start(
         Rows of each series' run before the first of these.
     """
     n = len(codes)
+    if len(before) == 1 and not begins.any():
+        return np.arange(n) + before[0]
     order = np.argsort(codes, kind="stable")
     is_first = np.diff(codes[order], prepend=-1) != 0
     starts = np.flatnonzero(is_first | begins[order])

@@ -12,6 +12,7 @@ entry (k, t, i) is the row that lane i reads at step t of batch k, or ``EMPTY``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -123,10 +124,11 @@ class TilePlan:
             shift = int(rng.integers(_most_shift(int(lane_lengths.max()), n_steps) + 1))
         n_batches = -(-(int(lane_lengths.max()) + shift) // n_steps)
         shape = (self.batch_size, n_batches * n_steps)
-        lane = np.repeat(np.arange(self.batch_size), lane_lengths)
-        step = np.arange(len(line)) - edges[lane] + shift
         table, starts = np.full(shape, EMPTY, np.int32), np.zeros(shape, bool)
-        table[lane, step], starts[lane, step] = line, begins
+        for lane, (first, stop) in enumerate(pairwise(edges.tolist())):
+            steps = slice(shift, shift + stop - first)
+            table[lane, steps] = line[first:stop]
+            starts[lane, steps] = begins[first:stop]
         starts[:, shift] = True
         if not self.carries:
             starts[:, ::n_steps] = True
@@ -134,22 +136,20 @@ class TilePlan:
 
     def _line(self, rng) -> tuple[np.ndarray, np.ndarray]:
         """All runs end to end, ``EMPTY`` between aligned ones, and where runs begin."""
-        order = np.arange(len(self.lengths))
+        rows, lengths = self.rows, self.lengths
         if rng is not None:
-            order = rng.permutation(order)
-        lengths = self.lengths[order]
-        first = np.cumsum(self.lengths) - self.lengths  # of each run in `rows`
-        rooms = lengths
+            order = rng.permutation(len(lengths))
+            before = _starts(lengths)[order]  # of each run in `rows`
+            lengths = lengths[order]
+            if len(order) > 1:
+                rows = rows[_moved(_starts(lengths), before, lengths)]
         if self.aligned:
             rooms = -(-lengths // self.sequence_length) * self.sequence_length
-        places = np.cumsum(rooms) - rooms  # of each run in the line
-        within = np.arange(lengths.sum()) - np.repeat(
-            np.cumsum(lengths) - lengths, lengths
-        )
-        line = np.full(int(rooms.sum()), EMPTY, np.int32)
-        line[np.repeat(places, lengths) + within] = self.rows[
-            np.repeat(first[order], lengths) + within
-        ]
+            places = _starts(rooms)  # of each run in the line
+            line = np.full(int(rooms.sum()), EMPTY, np.int32)
+            line[_moved(_starts(lengths), places, lengths)] = rows
+        else:
+            places, line = _starts(lengths), rows.astype(np.int32)
         begins = np.zeros(len(line), bool)
         begins[places] = True
         return line, begins
@@ -168,6 +168,16 @@ class TilePlan:
             f"Training on {len(self.rows)} rows in {len(self.lengths)} run(s), tiled in"
             f" {self.batch_size} lane(s) by {self.sequence_length} row(s)."
         )
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    """Where runs of these lengths begin, laid end to end."""
+    return np.cumsum(lengths) - lengths
+
+
+def _moved(starts: np.ndarray, to: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Places of the rows of runs that begin at `to` instead of at `starts`."""
+    return np.arange(lengths.sum()) + np.repeat(to - starts, lengths)
 
 
 def _most_shift(length: int, n_steps: int) -> int:

@@ -32,7 +32,7 @@ with warnings.catch_warnings():  # in a notebook without widgets the bar is text
     from tqdm.auto import tqdm
 
 
-MOST_TILED_ROWS = 2**21  # on the device at once, those of each epoch counted
+MOST_TILED_ROWS = 2**20  # on the device at once, those of each epoch counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +144,7 @@ class TrainingRun:
         """Read rows by the layouts of these epochs from now on."""
         layout = epochs[-1]
         self.table = layout.table if isinstance(layout, Tiles) else layout
+        self._on_device: Any = None  # the tiles before are let go first
         if isinstance(layout, Tiles):
             self._on_device = self.rows.put_tiles(epochs, self._most_at_once)
             self._n_batches = sum(len(tiles.table) for tiles in epochs)
