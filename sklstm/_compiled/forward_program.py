@@ -1,6 +1,7 @@
 """Compiled programs: (weights, state, rows) in, (results, state) out.
 
-A `Program` owns one Keras model with its variables and the compiled passes over it.
+A `ForwardProgram` owns one Keras model with its variables and the compiled forward
+passes over it; `training_program` adds those of training.
 Compiling costs about a second, so programs outlive fits: the process-wide `POOL`
 lends a program to one user at a time, who loads weights into it and reads them back.
 
@@ -21,13 +22,11 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from sklstm._compiled.device_arrays import (
     ByShape,
-    Latest,
     LayerStates,
     Parameters,
     Rows,
@@ -44,12 +43,11 @@ from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf
 
 _NO_LENGTHS = np.empty(0, np.int32)
-MOST_TRAINERS = 8  # a search over an optimizer's settings makes one for each
 STATELESS_LANES = 256  # windows at once where no state ties them to a lane
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 
 
-class Program:
+class ForwardProgram:
     """A Keras model and its compiled passes, on loan to one user at a time."""
 
     def __init__(self, network: StackedLSTM | UserNetwork):
@@ -61,8 +59,6 @@ class Program:
         self.states = state_variables(self.model)
         self.sequence_length = network.sequence_length
         self.n_outputs = self.model.outputs[0].shape[-1]
-        self.trainers = Latest(MOST_TRAINERS)  # of `training_program`
-        self.compiled_by: Any = None  # the trainer whose loss the model has
         self._held: Callable[[], Parameters | None] = lambda: None
         self._rooms: set[int] = set()
         # Python's own ifs and loops over tensors may be in a user's layers only.

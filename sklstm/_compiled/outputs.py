@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._compiled.device_arrays import LayerStates, Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES, Program
+from sklstm._compiled.forward_program import STATELESS_LANES, ForwardProgram
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.numpy_forward import NumpyPass, is_short
@@ -187,7 +187,7 @@ def zero_state(network: StackedLSTM | UserNetwork, n_features: int) -> Recurrent
 
 
 def advance(
-    program: Program | NumpyPass,
+    program: ForwardProgram | NumpyPass,
     windows: Windows,
     state: RecurrentState,
     batch_size: int | None,
@@ -198,7 +198,7 @@ def advance(
 
     Parameters
     ----------
-    program : Program or NumpyPass
+    program : ForwardProgram or NumpyPass
         With its parameters loaded.
     windows : Windows
     state : RecurrentState

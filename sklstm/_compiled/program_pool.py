@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sklstm._compiled.forward_program import Program
+from sklstm._compiled.training_program import Program
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from sklstm._compiled.device_arrays import (
     ByShape,
     DeviceTiles,
+    Latest,
     LayerStates,
     Parameters,
     Rows,
@@ -20,21 +21,38 @@ from sklstm._compiled.device_arrays import (
     int32,
     values_of,
 )
-from sklstm._compiled.forward_program import Program, lost_masks_refused, where_live
+from sklstm._compiled.forward_program import (
+    ForwardProgram,
+    lost_masks_refused,
+    where_live,
+)
+from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.losses import is_kerass_own, loss_key
 from sklstm._network.one_batch import KerasGraph, StackedGraph, flat
 from sklstm._rows.lanes import EMPTY
 from sklstm._tensorflow import keras, tf
 
 MOST_PASSES = 64  # in one call of a training program
+MOST_TRAINERS = 8  # a search over an optimizer's settings makes one for each
 
 
-def trainer_of(
-    program: Program, loss: Any, optimizer: keras.optimizers.Optimizer
-) -> Trainer:
-    """The program's training pass for this loss and optimizer, its rate aside."""
-    key = (loss_key(loss), optimizer_key(optimizer))
-    return program.trainers.get(key, lambda: Trainer(program, loss, optimizer))
+class Program(ForwardProgram):
+    """A network's compiled passes, on loan to one user at a time.
+
+    Parameters
+    ----------
+    network : StackedLSTM or UserNetwork
+    """
+
+    def __init__(self, network: StackedLSTM | UserNetwork):
+        super().__init__(network)
+        self.trainers = Latest(MOST_TRAINERS)
+        self.compiled_by: Trainer | None = None  # whose loss the model has
+
+    def trainer(self, loss: Any, optimizer: keras.optimizers.Optimizer) -> Trainer:
+        """The training pass for this loss and optimizer, its rate aside."""
+        key = (loss_key(loss), optimizer_key(optimizer))
+        return self.trainers.get(key, lambda: Trainer(self, loss, optimizer))
 
 
 class Trainer:

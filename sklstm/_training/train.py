@@ -10,7 +10,7 @@ import numpy as np
 from sklstm._compiled.device_arrays import LayerStates, Parameters, Rows
 from sklstm._compiled.outputs import walk_series
 from sklstm._compiled.program_pool import POOL
-from sklstm._compiled.training_program import Trainer, learning_rate_of, trainer_of
+from sklstm._compiled.training_program import Trainer, learning_rate_of
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._rows.tiles import PlainRows, Tiles
 from sklstm._rows.windows import Windows
@@ -133,7 +133,7 @@ def train(
     windows = examples.windows
     with POOL.borrow(recipe.network) as program:
         rows = program.put_rows(windows, examples.targets, examples.weights)
-        trainer = trainer_of(program, recipe.loss, recipe.optimizer)
+        trainer = program.trainer(recipe.loss, recipe.optimizer)
         states = program.zero_states() if layers is None else layers
         options["metrics"] = bool(recipe.metrics)
         run = TrainingRun(

@@ -13,7 +13,6 @@ from typing import Any
 from sklstm._archive import PersistenceError
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
-from sklstm._compiled.training_program import trainer_of
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.targets import ClassTarget, ContinuousTarget
 from sklstm._tensorflow import keras
@@ -290,7 +289,7 @@ class SavedRecipe:
             seeds = [(tuple(variable.shape), "iu") for variable in program.seeds]
             slots = []
             if self._store.shapes("slots"):
-                trainer = trainer_of(program, recipe.loss, recipe.optimizer)
+                trainer = program.trainer(recipe.loss, recipe.optimizer)
                 slots = [_like(variable) for variable in trainer.optimizer.variables]
         return Parameters(
             tuple(self._store.take_all("weights", weights)),
