@@ -186,13 +186,16 @@ def _find_replayed(
     middle = np.flatnonzero(replays & (first != fit_first))
     if len(middle) and not replay:
         code = int(middle[0])
+        is_early = first[code] < fit_first[code]
+        where = "before" if is_early else "among"
+        why = "rows from before the fit" if is_early else "a part of its rows"
         raise ValueError(
             f"X begins with {axis.name(first[code])} for {labels.series_name(code)},"
-            " among the rows of fit, which are from"
-            f" {axis.name(fit_first[code])} to {axis.name(fit_last[code])}: the state"
-            " before that row is not kept. Pass the rows from the first one of fit on"
-            " and slice the answer, or call reset_states() to read rows from zero"
-            " state."
+            f" {where} the rows of fit, which are from {axis.name(fit_first[code])} to"
+            f" {axis.name(fit_last[code])}: the state for {why} is not kept. Pass the"
+            " rows from the first one of fit on and slice the answer, pass later rows,"
+            " or call reset_states() to read rows from zero state. In cross-validation,"
+            " use TimeSeriesSplit or PanelSplit, whose test rows follow."
         )
     in_fit = replays[labels.codes] & (ordinals <= fit_last[labels.codes])
     return replays, in_fit

@@ -1,4 +1,4 @@
-"""What X and y may be: rows in two dimensions, ready-made windows in three."""
+"""What X and y may be: rows, ready-made windows, or sequences."""
 
 from __future__ import annotations
 

@@ -88,11 +88,13 @@ class PartialFitting(Preparing):
             layers=tiled.in_lanes(before.layers, n_lanes),
             callbacks=self._instantiate_callbacks(),
         )
+        trained = tiles.table[: learnt.n_batches]
+        n_trained = int((trained != EMPTY).any(axis=1).sum())
         return replace(
             fitted.with_history(learnt.history),
             recipe=recipe,
             parameters=learnt.parameters,
-            n_windows=fitted.n_windows + int((tiles.table != EMPTY).any(axis=1).sum()),
+            n_windows=fitted.n_windows + n_trained,
         )
 
     def _train_whole_batches(

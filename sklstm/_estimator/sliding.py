@@ -1,4 +1,4 @@
-"""Sliding windows: what a fit reads, and walks of one series from a state."""
+"""Sliding windows: what a fit reads, and walks of series from a state."""
 
 from __future__ import annotations
 

@@ -207,8 +207,9 @@ class StateCalls(FittedAttributes):
         Parameters
         ----------
         state : RecurrentState
-            From this estimator or one of the same units and batch size. A state of some
-            series changes these, and leaves the others as they are.
+            From this estimator or one of the same units and, with sliding windows, the
+            same batch size. A state of some series changes these, and leaves the others
+            as they are.
 
         Returns
         -------

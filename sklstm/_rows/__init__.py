@@ -1,1 +1,1 @@
-"""Where rows lie: windows, lanes, and the state that is left after them. NumPy only."""
+"""Where rows lie: windows, lanes, and the state that is left. NumPy and pandas."""

@@ -229,7 +229,7 @@ def check_order(axis: TimeAxis, ordinals: np.ndarray, labels: RowLabels) -> None
         " rows that come newest first or shuffled with sort_index(). Drop duplicates,"
         " or tell series apart by series_id or a MultiIndex. Call"
         " reset_index(drop=True) if the index is no time. Splitters and searches that"
-        " draw or shuffle rows (KFold(shuffle=True), train_test_split with its default"
+        " draw or shuffle rows (ShuffleSplit, train_test_split with its default"
         " shuffle=True, HalvingGridSearchCV(resource='n_samples')) cannot be used:"
         " TimeSeriesSplit, train_test_split(shuffle=False) and resource='epochs' can."
     )

@@ -154,14 +154,6 @@ class TilePlan:
         begins[places] = True
         return line, begins
 
-    @property
-    def line_length(self) -> int:
-        """Rows in the line, those left empty included."""
-        if not self.aligned:
-            return len(self.rows)
-        n_steps = self.sequence_length
-        return int((-(-self.lengths // n_steps) * n_steps).sum())
-
     def describe(self) -> str:
         """One line on what the fit trains on."""
         return (
