@@ -10,6 +10,7 @@ tests that draw examples and further cases of what the ordinary run shows, no ot
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,10 @@ pytest.register_assert_rewrite(
         if not path.stem.startswith(("test_", "conftest"))
     )
 )
+
+# A shell lets processes in the background ignore Ctrl-C, which some tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a kind compiles its program, which takes a second or two and
 # says nothing about the law under test: neither a deadline nor `too_slow` applies.
