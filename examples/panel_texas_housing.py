@@ -211,5 +211,5 @@ for ax, name in zip(axes, ["Houston", "Austin", "Tyler"], strict=True):
     ax.plot(months, shown[name], color="tab:orange", label="forecast a month before")
     ax.set_title(name, loc="left")
     ax.set_ylabel("houses")
-axes[0].legend(frameon=False, ncols=2, loc="upper right")
+axes[0].legend(frameon=False, ncols=2, loc="lower center")
 figure.savefig("texas_housing.png", dpi=120)
