@@ -28,6 +28,33 @@ def check_positive_int(name: str, value: Any) -> int:
     )
 
 
+def check_positive_int_or_auto(name: str, value: Any) -> int | str:
+    """`value` as an int, or "auto"; raise TypeError or ValueError for anything else."""
+    if isinstance(value, str) and value == "auto":
+        return value
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a positive integer or 'auto', got {value!r}.")
+    return check_positive_int(name, value)
+
+
+def check_lags(value: Any) -> tuple[int, ...] | None:
+    """Lags as a tuple in ascending order, from an int or a sequence; None for "auto".
+
+    An int n stands for the n rows before a row.
+    """
+    if isinstance(value, str) and value == "auto":
+        return None
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return tuple(range(1, check_positive_int("lags", value) + 1))
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not is_sequence and getattr(value, "ndim", 0) != 1:
+        raise TypeError(
+            "lags must be 'auto', a number of rows, or a sequence of numbers of steps"
+            f" back; got {value!r} of type {type(value).__name__}."
+        )
+    return tuple(sorted({check_positive_int("lags", lag) for lag in value}))
+
+
 def check_units(units: Any) -> tuple[int, ...]:
     """Units of each LSTM layer, from an int or a sequence of ints."""
     if isinstance(units, int | np.integer):

@@ -26,10 +26,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     ----------
     units : int or sequence of int, default=32
         Units of the LSTM layer, or of each of several layers.
-    sequence_length : int, default=1
+    sequence_length : int or "auto", default=1
         Rows in a window: how far back gradients reach. Not used for ready-made
-        windows (3-D X with sliding windows), which bring their own.
-    batch_size : int, default=1
+        windows (3-D X with sliding windows), which bring their own. "auto", for tiled
+        windows, is the period of the series, or 24, within 12 and 48.
+    batch_size : int or "auto", default=1
         Sliding, the lanes of a stateful network: window j goes to lane
         ``j % batch_size``, and each lane carries its own state. The period of the
         series gives each season a lane of its own; 1 lets one state run through every
@@ -38,7 +39,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Tiled, the lanes of `fit`: all series are laid end to end and cut into this many
         parts of equal length, which are read side by side. A series that is cut there
         goes on from zero state. It plays no part in prediction, where each series has
-        a state of its own, nor in `partial_fit`, where each has a lane.
+        a state of its own, nor in `partial_fit`, where each has a lane. "auto" is as
+        many as leave each lane eight windows, at most 16.
     windows : {"sliding", "tiled"}, default="sliding"
         How rows become windows. Sliding, a window ends at every row, and neighbours
         share all rows but one. Tiled, windows lie end to end: each row is read once,
@@ -56,6 +58,21 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ValueError, or not look at labels. Transformers that return arrays drop the
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
+    scale : bool, default=False
+        Whether X is standardised inside, each series by its own training rows. The
+        network sees no value beyond six deviations. A series that was not in `fit` gets
+        the scale of all rows. For tiled windows.
+    linear_skip : bool, default=False
+        Whether the last rows also reach the output by a linear map, whose values are
+        added to the logits. It is the logistic regression of the labels on these rows
+        and is fitted before the network, which learns what it leaves. Of each row the
+        network is then shown the row, its change since the row before, and the change
+        of the linear map's values. For tiled windows, and not for a ``model=``
+        function.
+    lags : int, sequence of int or "auto", default="auto"
+        Which rows the linear map reads beside the row itself: so many before it, or
+        those at these steps back. "auto" tries some and takes what does best on the
+        newest fifth of the rows.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state; when predicting with tiled windows, that is every `sequence_length`
@@ -103,8 +120,15 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
         batch.
-    epochs : int, default=20
-        Passes over the training rows.
+    epochs : int or "auto", default=20
+        Passes over the training rows. "auto", for tiled windows, first trains on all
+        but the newest fifth of each series, looks at the error on this fifth after 1,
+        2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then trains on all rows for as
+        many as did best. With `linear_skip` these may be none: then no number of
+        passes was better than the linear map by more than the standard error.
+    ema_momentum : float, default=0.0
+        Momentum of an exponential moving average of the weights over epochs, which
+        takes the place of the last weights. 0 is no average.
     validation_split : float, default=0.0
         Share of the rows of each series, or of the steps of each sequence, to hold out:
         the last ones, their number rounded down. Their loss continues from the state
@@ -152,6 +176,12 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         have no ids.
     sequence_length_ : int
         Rows in a window.
+    batch_size_ : int
+        Lanes of `fit`; absent for stateless sliding windows.
+    epochs_ : int
+        Passes over the training rows in the last `fit`.
+    lags_ : tuple of int
+        Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
         Width of the network's output.
     initial_weights_ : list of ndarray
@@ -224,6 +254,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         windows="sliding",
         series_id=None,
         on_gap="warn",
+        scale=False,
+        linear_skip=False,
+        lags="auto",
         stateful=True,
         drop_remainder=True,
         dropout=0.0,
@@ -233,6 +266,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         metrics=None,
         callbacks=None,
         epochs=20,
+        ema_momentum=0.0,
         validation_split=0.0,
         shuffle=True,
         class_weight=None,
@@ -247,6 +281,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.windows = windows
         self.series_id = series_id
         self.on_gap = on_gap
+        self.scale = scale
+        self.linear_skip = linear_skip
+        self.lags = lags
         self.stateful = stateful
         self.drop_remainder = drop_remainder
         self.dropout = dropout
@@ -256,6 +293,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.metrics = metrics
         self.callbacks = callbacks
         self.epochs = epochs
+        self.ema_momentum = ema_momentum
         self.validation_split = validation_split
         self.shuffle = shuffle
         self.class_weight = class_weight

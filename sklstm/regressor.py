@@ -22,10 +22,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     ----------
     units : int or sequence of int, default=32
         Units of the LSTM layer, or of each of several layers.
-    sequence_length : int, default=1
+    sequence_length : int or "auto", default=1
         Rows in a window: how far back gradients reach. Not used for ready-made
-        windows (3-D X with sliding windows), which bring their own.
-    batch_size : int, default=1
+        windows (3-D X with sliding windows), which bring their own. "auto", for tiled
+        windows, is the period of the series, or 24, within 12 and 48.
+    batch_size : int or "auto", default=1
         Sliding, the lanes of a stateful network: window j goes to lane
         ``j % batch_size``, and each lane carries its own state. The period of the
         series gives each season a lane of its own; 1 lets one state run through every
@@ -34,7 +35,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Tiled, the lanes of `fit`: all series are laid end to end and cut into this many
         parts of equal length, which are read side by side. A series that is cut there
         goes on from zero state. It plays no part in prediction, where each series has
-        a state of its own, nor in `partial_fit`, where each has a lane.
+        a state of its own, nor in `partial_fit`, where each has a lane. "auto" is as
+        many as leave each lane eight windows, at most 16.
     windows : {"sliding", "tiled"}, default="sliding"
         How rows become windows. Sliding, a window ends at every row, and neighbours
         share all rows but one. Tiled, windows lie end to end: each row is read once,
@@ -52,6 +54,24 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ValueError, or not look at labels. Transformers that return arrays drop the
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
+    scale : bool, default=False
+        Whether X and y are standardised inside, each series by its own training rows,
+        and predictions are given back in the units of y. The network sees no value
+        beyond six deviations. A series that was not in `fit` gets the scale of all
+        rows. Loss and metrics are then those of the scaled targets. For tiled windows.
+    linear_skip : bool, default=False
+        Whether the last rows also reach the output by a linear map, which is fitted
+        before the network, in closed form; the network learns what it leaves. Of each
+        row the network is then shown the row, its change since the row before, and what
+        the linear map makes of it. Where y is the next value of a column of X, the map
+        is the mean of several ridge regressions, which read levels, or changes since
+        the last value or the value a period ago; else it is one of all columns. For
+        tiled windows, and not for a ``model=`` function.
+    lags : int, sequence of int or "auto", default="auto"
+        Which rows the linear map reads beside the row itself: so many before it, or
+        those at these steps back. "auto" tries the last 24 rows, and the last four, and
+        with them those around the row one period before the next, for each period that
+        the changes of the series show.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state; when predicting with tiled windows, that is every `sequence_length`
@@ -97,8 +117,15 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
         batch.
-    epochs : int, default=20
-        Passes over the training rows.
+    epochs : int or "auto", default=20
+        Passes over the training rows. "auto", for tiled windows, first trains on all
+        but the newest fifth of each series, looks at the error on this fifth after 1,
+        2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then trains on all rows for as
+        many as did best. With `linear_skip` these may be none: then no number of
+        passes was better than the linear map by more than the standard error.
+    ema_momentum : float, default=0.0
+        Momentum of an exponential moving average of the weights over epochs, which
+        takes the place of the last weights. 0 is no average.
     validation_split : float, default=0.0
         Share of the rows of each series, or of the steps of each sequence, to hold out:
         the last ones, their number rounded down. Their loss continues from the state
@@ -144,6 +171,12 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         have no ids.
     sequence_length_ : int
         Rows in a window.
+    batch_size_ : int
+        Lanes of `fit`; absent for stateless sliding windows.
+    epochs_ : int
+        Passes over the training rows in the last `fit`.
+    lags_ : tuple of int
+        Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
         Width of the network's output.
     initial_weights_ : list of ndarray
@@ -251,6 +284,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         windows="sliding",
         series_id=None,
         on_gap="warn",
+        scale=False,
+        linear_skip=False,
+        lags="auto",
         stateful=True,
         drop_remainder=True,
         dropout=0.0,
@@ -260,6 +296,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         metrics=None,
         callbacks=None,
         epochs=20,
+        ema_momentum=0.0,
         validation_split=0.0,
         shuffle=True,
         warm_start=False,
@@ -273,6 +310,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.windows = windows
         self.series_id = series_id
         self.on_gap = on_gap
+        self.scale = scale
+        self.linear_skip = linear_skip
+        self.lags = lags
         self.stateful = stateful
         self.drop_remainder = drop_remainder
         self.dropout = dropout
@@ -282,6 +322,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.metrics = metrics
         self.callbacks = callbacks
         self.epochs = epochs
+        self.ema_momentum = ema_momentum
         self.validation_split = validation_split
         self.shuffle = shuffle
         self.warm_start = warm_start

@@ -151,7 +151,8 @@ class Exports(FittedAttributes):
         -------
         model : keras.Model
             Its input has shape (batch_size, sequence_length, n_features_in_), the first
-            of them None in a stateless model.
+            of them None in a stateless model. With `scale` or `linear_skip` it takes
+            rows as the network is given them, and returns scaled targets.
 
         Raises
         ------

@@ -15,6 +15,8 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
+from sklstm._estimator.choosing_epochs import choose_epochs, without_output
+from sklstm._estimator.encoded import with_context
 from sklstm._estimator.following import check_training_labels, learn_axis
 from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
@@ -113,7 +115,8 @@ class Fitting(Preparing):
             If a checkpoint cannot be written: training goes on without.
         """
         self._check_parameters()
-        given = read_training_rows(self, X, self.series_id, self.windows == "tiled")
+        is_tiled = self.windows == "tiled"
+        given = read_training_rows(self, X, self.series_id, is_tiled, self._reads)
         y = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
@@ -122,34 +125,47 @@ class Fitting(Preparing):
             checkpoint.check_within(int(self.epochs))
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
-        recipe, target = self._make_recipe(given, y, seed)
-        targets, weights = self._encode(recipe, target, given, y, sample_weight)
+        target = self._learn_target(y, self._compile_arguments()["loss"])
+        weights = self._weights(given, y, sample_weight, target)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
         unsorted, (given, order) = given, given.sorted()
-        begins = begins[order]
-        fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
-        curriculum, rows, zero = fit(
-            recipe, given, begins, targets[order], weights[order], seed
-        )
-        check_weights(weights[order], curriculum.trained)
+        begins, y, weights = begins[order], y[order], weights[order]
+        prepared = self._prepare(given, begins, y, weights, target, seed)
+        recipe, encoder = prepared.recipe, prepared.encoder
         initial = self._initial_parameters(recipe, seed)
+        epochs = self.epochs
+        if epochs == "auto":
+            errors = choose_epochs(
+                prepared, initial, bool(self.shuffle), seed, float(self.ema_momentum)
+            )
+            epochs = errors.best
+            if self.verbose:
+                print(errors.text)
+        epochs = int(epochs)
+        encoded, targets = prepared.encoded(encoder)
+        fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
+        curriculum, rows, zero = fit(recipe, encoded, begins, targets, weights, seed)
+        zero = with_context(encoder, zero)
+        check_weights(weights, curriculum.trained)
         if self.verbose:
             print(curriculum.text)
         learnt = train(
             recipe,
-            initial,
-            Examples(curriculum.windows, targets[order], weights[order]),
+            initial if epochs else without_output(recipe, initial),
+            Examples(curriculum.windows, targets, weights),
             curriculum.layout,
             shuffled=curriculum.shuffled,
             learning_rate=learning_rate_of(recipe.optimizer),
             checkpoint=checkpoint,
             seed=seed,
-            epochs=int(self.epochs),
+            epochs=epochs,
+            ema_momentum=float(self.ema_momentum),
             callbacks=self._instantiate_callbacks(),
             validation=curriculum.validation,
             verbose=int(self.verbose),
         )
+        rows = replace(rows, shape=given.X.shape)  # as they came, not as encoded
         rows = replace(rows, digest=digest_rows(unsorted.X, unsorted.labels.codes))
         if given.sequences is None:
             rows = replace(rows, series=given.labels.ids, first=first, last=last)
@@ -166,6 +182,8 @@ class Fitting(Preparing):
             seeded=zero,
             state=zero,
             training_rows=rows,
+            epochs=epochs,
+            encoder=encoder,
             axis=axis,
         )
         state = seed_state(fitted, given, begins, last, curriculum.windows)
@@ -206,7 +224,7 @@ class Fitting(Preparing):
             weights,
             recipe,
             validation_split=float(self.validation_split),
-            batch_size=int(self.batch_size),
+            batch_size=recipe.batch_size or 1,
             shuffle=bool(self.shuffle),
             seed=seed,
         )

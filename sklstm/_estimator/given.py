@@ -20,7 +20,7 @@ class Given:
 
     Parameters
     ----------
-    X : ndarray of float32 of shape (n, n_features) or (n, n_steps, n_features)
+    X : ndarray of shape (n, n_features) or (n, n_steps, n_features)
     labels : RowLabels
     shape : InputShape
         What X looked like.
@@ -50,12 +50,14 @@ class Given:
         return replace(self, X=self.X[order], labels=labels), order
 
 
-def read_training_rows(estimator, X, series_id: Any, is_tiled: bool) -> Given:
+def read_training_rows(
+    estimator, X, series_id: Any, is_tiled: bool, dtype: str = "float32"
+) -> Given:
     """The rows of a first call, whose index of integers is their time, if any."""
     if is_tiled and series_id is None and n_dimensions(X) == 3:
         return _read_sequences(estimator, X, None)
     table, labels = _labels_of(X, series_id)
-    values, shape = check_X(estimator, table, None)
+    values, shape = check_X(estimator, table, None, dtype)
     labels = labels or unnamed(len(values))
     index = getattr(X, "index", None)
     if labels.ids is None and isinstance(index, pd.RangeIndex):
@@ -67,7 +69,7 @@ def read_training_rows(estimator, X, series_id: Any, is_tiled: bool) -> Given:
 def read_rows(estimator, X, like: InputShape) -> Given:
     """The rows of a later call, which must look as in `fit`."""
     if like.series_id is None and is_plain(X, like):
-        values = X.astype(np.float32, copy=False)
+        values = X.astype(like.dtype, copy=False)
         return Given(values, unnamed(len(values)), like)
     if like.is_sequences:
         return _read_sequences(estimator, X, like)

@@ -118,8 +118,10 @@ def _check_same_order(X, y) -> None:
         )
 
 
-def check_X(estimator, X, like: InputShape | None) -> tuple[np.ndarray, InputShape]:
-    """X as float32 rows of shape (n, F) or windows of shape (n, T, F), and its shape.
+def check_X(
+    estimator, X, like: InputShape | None, dtype: str = "float32"
+) -> tuple[np.ndarray, InputShape]:
+    """X as rows of shape (n, F) or float32 windows of shape (n, T, F), and its shape.
 
     Parameters
     ----------
@@ -128,16 +130,18 @@ def check_X(estimator, X, like: InputShape | None) -> tuple[np.ndarray, InputSha
     X : array-like
     like : InputShape or None
         The shape that X must have; None for a first call.
+    dtype : {"float32", "float64"}
+        Of rows in a first call.
     """
     if like is not None and is_plain(X, like):
-        return X.astype(np.float32, copy=False), like
+        return X.astype(like.dtype, copy=False), like
     if n_dimensions(X) == 3:
         _check_dimensions(estimator, 3, like)
         return _check_windows(estimator, X, like)
     if like is not None and like.n_dimensions == 3:
-        _check_table(estimator, X, None)
+        _check_table(estimator, X, None, dtype)
         _check_dimensions(estimator, 2, like)
-    return _check_table(estimator, X, like)
+    return _check_table(estimator, X, like, dtype if like is None else like.dtype)
 
 
 def _check_dimensions(estimator, n: int, like: InputShape | None) -> None:
@@ -168,14 +172,15 @@ def is_plain(X, like: InputShape) -> bool:
 
 
 def _check_table(
-    estimator, X, like: InputShape | None
+    estimator, X, like: InputShape | None, dtype: str
 ) -> tuple[np.ndarray, InputShape]:
     """Rows of shape (n_rows, n_features)."""
     check_numbers("X", X)
     seen = _stand_in(estimator, like)
-    X = validate_data(seen, X, reset=like is None, dtype=np.float32)
+    X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
     names = vars(seen).get("feature_names_in_")
-    return X, InputShape(X.shape[1], None if names is None else tuple(names))
+    names = None if names is None else tuple(names)
+    return X, InputShape(X.shape[1], names, dtype=dtype)
 
 
 def _stand_in(estimator, like: InputShape | None):

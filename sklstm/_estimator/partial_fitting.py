@@ -12,6 +12,7 @@ from sklstm._checks import (
 from sklstm._compiled.outputs import walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import tiled
+from sklstm._estimator.encoded import inputs_of, targets_of, with_context
 from sklstm._estimator.following import Following, follow, learn_axis
 from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
@@ -38,14 +39,17 @@ class PartialFitting(Preparing):
         self._check_parameters()
         fitted = vars(self).get("_fitted")
         if fitted is None:
-            given = read_training_rows(self, X, self.series_id, self.windows == "tiled")
+            is_tiled = self.windows == "tiled"
+            given = read_training_rows(self, X, self.series_id, is_tiled, self._reads)
         else:
             given = read_rows(self, X, fitted.input_shape)
         y = check_y(self, y, self._y_options, given, X)
         if fitted is None:
-            fitted = self._start_empty(given, y, **announced)
-        targets, weights = self._encode(
-            fitted.recipe, fitted.target, given, y, sample_weight
+            fitted = self._start_empty(given, y, sample_weight, **announced)
+        recipe, target = fitted.recipe, fitted.target
+        weights = self._weights(given, y, sample_weight, target)
+        targets = target.encode(
+            targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss
         )
         following = follow(fitted, given, self.on_gap, stacklevel=3)
         if fitted.recipe.is_tiled:
@@ -79,10 +83,12 @@ class PartialFitting(Preparing):
         n_lanes = tiles.table.shape[2]
         check_weights(weights, np.arange(len(weights)))
         recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
+        had = np.zeros(len(before.position), int)  # contexts after are not looked at
+        inputs, _ = inputs_of(fitted.encoder, given, following.begins, before, had)
         learnt = train(
             replace(recipe, network=recipe.network.at_batch_size(n_lanes)),
             fitted.parameters,
-            Examples(PlainRows(given.X), targets, weights),
+            Examples(PlainRows(inputs), targets, weights),
             tiles,
             learning_rate=learning_rate,
             layers=tiled.in_lanes(before.layers, n_lanes),
@@ -157,14 +163,24 @@ class PartialFitting(Preparing):
             return recipe, None
         return replace(recipe, asked_rate=asked), asked
 
-    def _start_empty(self, given: Given, y, **announced) -> Fitted:
+    def _start_empty(self, given: Given, y, sample_weight, **announced) -> Fitted:
         """What is known before any row, for the first `partial_fit`."""
         seed = self._draw_seed()
-        recipe, target = self._make_recipe(given, y, seed, **announced)
+        target = self._learn_target(y, self._compile_arguments()["loss"], **announced)
+        ordered, order = given.sorted()
+        prepared = self._prepare(
+            ordered,
+            np.zeros(len(given.X), bool),
+            np.asarray(y)[order],
+            self._weights(given, y, sample_weight, target)[order],
+            target,
+            seed,
+        )
+        recipe, encoder = prepared.recipe, prepared.encoder
         initial = recipe.initial(seed)
         ids = given.labels.ids
         if recipe.is_tiled:
-            zero = tiled.zero_state(recipe.network, given)
+            zero = with_context(encoder, tiled.zero_state(recipe.network, given))
         else:
             zero = zero_state(recipe.network, given.shape.n_features)
             zero = zero.replace(series=ids)
@@ -185,5 +201,6 @@ class PartialFitting(Preparing):
             zero=zero,
             seeded=zero,
             state=zero,
+            encoder=encoder,
             axis=learn_axis(given),
         )

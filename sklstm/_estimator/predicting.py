@@ -169,7 +169,9 @@ class Predicting(FittedAttributes):
 
     def _check_fed_rows(self, rows, fitted: Fitted) -> np.ndarray:
         if isinstance(rows, np.ndarray):
-            return check_array(rows, dtype=np.float32, input_name="the row fed back")
+            return check_array(
+                rows, dtype=fitted.input_shape.dtype, input_name="the row fed back"
+            )
         return check_X(self, rows, replace(fitted.input_shape, series_id=None))[0]
 
     def lane_table(self, X) -> np.ndarray:

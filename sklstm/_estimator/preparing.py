@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,20 @@ from sklearn.utils.validation import _check_sample_weight
 from sklstm._checks import (
     check_bool,
     check_fraction,
+    check_lags,
     check_numbers,
     check_option,
-    check_positive_int,
+    check_positive_int_or_auto,
     check_units,
     check_verbose,
 )
+from sklstm._encoding.learning import learn_encoder
+from sklstm._encoding.planning import Asked, make_plan
+from sklstm._estimator.choosing_sizes import choose_batch_size, choose_sequence_length
+from sklstm._estimator.encoded import lesson_of
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.given import Given
+from sklstm._estimator.prepared import Prepared
 from sklstm._network.architecture import StackedLSTM
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 
@@ -41,52 +48,117 @@ class Preparing(FittedAttributes):
         check_option("windows", self.windows, ("sliding", "tiled"))
         check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
         for name in ("sequence_length", "batch_size", "epochs"):
-            check_positive_int(name, getattr(self, name))
-        for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
+            check_positive_int_or_auto(name, getattr(self, name))
+        for name in (
+            "stateful",
+            "drop_remainder",
+            "shuffle",
+            "warm_start",
+            "scale",
+            "linear_skip",
+        ):
             check_bool(name, getattr(self, name))
-        for name in ("dropout", "validation_split"):
+        for name in ("dropout", "validation_split", "ema_momentum"):
             check_fraction(name, getattr(self, name))
+        check_lags(self.lags)
         check_verbose(self.verbose)
+        if self.windows == "sliding":
+            self._check_sliding()
+
+    def _check_sliding(self) -> None:
+        """Raise ValueError for what sliding windows cannot do."""
+        for name in ("scale", "linear_skip"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name}=True encodes each row once, which needs windows='tiled';"
+                    f" got windows='sliding'. Set windows='tiled', or {name}=False."
+                )
+        for name in ("sequence_length", "batch_size", "epochs"):
+            if getattr(self, name) == "auto":
+                raise ValueError(
+                    f"{name}='auto' is chosen for windows='tiled'; got"
+                    f" windows='sliding'. Set windows='tiled', or {name} to a number."
+                )
+
+    def _asked(self) -> Asked:
+        """What the parameters fix of the encoder."""
+        lags = check_lags(self.lags)
+        has_skip = bool(self.linear_skip) and self.model is None
+        return Asked(bool(self.scale), has_skip, lags)
+
+    @property
+    def _reads(self) -> str:
+        """The dtype in which rows are read; exact where they are scaled."""
+        return "float64" if self.scale or self.linear_skip else "float32"
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # without touching NumPy's global generator
             return int(np.random.SeedSequence().generate_state(1)[0])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _make_recipe(self, given: Given, y, seed: int, **announced):
-        """The network that the parameters describe, and the target it is for."""
+    def _prepare(self, given: Given, begins, y, weights, target, seed: int) -> Prepared:
+        """The network, and what stands between it and the rows.
+
+        Rows are series by series.
+        """
+        sizes = (self.sequence_length, self.batch_size, self.epochs)
+        rows = given, begins, y, weights, target
+        if self._reads == "float32" and "auto" not in sizes:
+            return Prepared(*rows, self._make_recipe(given, target, seed))
+        lesson = lesson_of(given, begins, y, weights, target)
+        plan = make_plan(lesson, self._asked())
+        encoder = None
+        n_inputs, n_skip = given.X.shape[1], 0
+        if plan.scale or plan.designs:
+            encoder = learn_encoder(lesson, plan, np.ones(len(given.X), bool))
+            n_inputs, n_skip = encoder.n_inputs, encoder.n_skip
+        n_steps = choose_sequence_length(self.sequence_length, plan.periods)
+        n_lanes = choose_batch_size(self.batch_size, len(given.X), n_steps)
+        shape = NetworkShape(n_steps, n_lanes, n_inputs, n_skip)
+        recipe = self._make_recipe(given, target, seed, shape)
+        return Prepared(*rows, recipe, lesson, plan, encoder)
+
+    def _make_recipe(
+        self, given: Given, target, seed: int, shape: NetworkShape | None = None
+    ) -> Recipe:
+        """The network that the parameters describe, with how it is trained."""
         choices = self._compile_arguments()
-        target = self._learn_target(y, choices["loss"], **announced)
         is_tiled = self.windows == "tiled"
-        sequence_length = given.shape.n_steps or int(self.sequence_length)
+        if shape is None:
+            shape = NetworkShape(
+                given.shape.n_steps or int(self.sequence_length),
+                int(self.batch_size),
+                given.shape.n_features,
+            )
         carries = bool(self.stateful)
         has_state = carries or is_tiled
-        batch_size = int(self.batch_size) if has_state else None
+        batch_size = shape.batch_size if has_state else None
         if self.model is not None:
             meta = {
                 **target.meta,
-                "n_features_in_": given.shape.n_features,
-                "sequence_length": sequence_length,
+                "n_features_in_": shape.n_inputs,
+                "sequence_length": shape.sequence_length,
                 "batch_size": batch_size,
                 "stateful": has_state,
                 "return_sequences": is_tiled,
             }
             function = self._model_function()
-            return user_recipe(function, meta, seed, choices, target, carries), target
+            return user_recipe(function, meta, seed, choices, target, carries)
         network = StackedLSTM(
             units=check_units(self.units),
             dropout=float(self.dropout),
             n_outputs=target.n_outputs,
             activation=target.activation,
-            sequence_length=sequence_length,
-            n_features=given.shape.n_features,
+            sequence_length=shape.sequence_length,
+            n_features=shape.n_inputs,
             batch_size=batch_size,
             return_sequences=is_tiled,
+            n_skip=shape.n_skip,
         )
-        return stacked_recipe(network, seed, choices, target, carries), target
+        return stacked_recipe(network, seed, choices, target, carries)
 
-    def _encode(self, recipe: Recipe, target, given: Given, y, sample_weight):
-        """Network targets of shape (n, n_outputs) and weights of shape (n,)."""
+    def _weights(self, given: Given, y, sample_weight, target) -> np.ndarray:
+        """Weights of rows, of shape (n,)."""
         if given.sequences is not None:
             sample_weight = given.sequences.flat("sample_weight", sample_weight)
         check_numbers("sample_weight", sample_weight)
@@ -98,5 +170,23 @@ class Preparing(FittedAttributes):
                 f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
                 " each row, or None for equal ones."
             )
-        weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
-        return target.encode(y, recipe.n_outputs, recipe.loss), weights
+        return np.asarray(self._weigh_rows(y, weights, target), np.float32)
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Sizes of a network that depend on the rows.
+
+    Parameters
+    ----------
+    sequence_length, batch_size : int
+    n_inputs : int
+        Numbers that the network is given of a row, `n_skip` of them to be added to its
+        output as they are.
+    n_skip : int
+    """
+
+    sequence_length: int
+    batch_size: int
+    n_inputs: int
+    n_skip: int = 0

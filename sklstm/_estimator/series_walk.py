@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklstm._estimator import sliding, tiled
+from sklstm._estimator.encoded import answers_of
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given, unnamed
 from sklstm._rows.series import RowLabels, match_series
@@ -38,7 +39,7 @@ class SeriesWalk:
         self._lanes = match_series(series, self.ids)
 
     def last_outputs(self) -> np.ndarray:
-        """Outputs for the last row seen of each series, of shape (n_series, n_outputs).
+        """Answers for the last row seen of each series, of shape (n_series, n_outputs).
 
         Raises
         ------
@@ -58,7 +59,7 @@ class SeriesWalk:
                 "No row was seen since the last reset, so there is no prediction to"
                 " feed back. Pass start=, or observe rows first."
             )
-        return outputs
+        return answers_of(self._fitted.encoder, self._given(outputs), outputs)
 
     def step(self, rows: np.ndarray) -> np.ndarray:
         """Outputs for one more row of each series.
@@ -67,11 +68,7 @@ class SeriesWalk:
         ----------
         rows : ndarray of shape (n_series, n_features)
         """
-        n = len(self._lanes)
-        labels = unnamed(n)
-        if self.ids is not None:
-            labels = RowLabels(self.ids, np.arange(n), None)
-        given = Given(rows, labels, self._fitted.input_shape)
+        n, given = len(self._lanes), self._given(rows)
         nothing = np.zeros(n, bool)
         following = Following(self._lanes, nothing, nothing, np.full(n, NEVER))
         is_tiled = self._fitted.recipe.is_tiled
@@ -79,3 +76,10 @@ class SeriesWalk:
         outputs, state = advance(self._fitted, given, following)
         self._fitted = replace(self._fitted, state=state)
         return outputs
+
+    def _given(self, rows: np.ndarray) -> Given:
+        """A row of each series as those of a call."""
+        labels = unnamed(len(rows))
+        if self.ids is not None:
+            labels = RowLabels(self.ids, np.arange(len(rows)), None)
+        return Given(rows, labels, self._fitted.input_shape)

@@ -248,6 +248,8 @@ def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
     state, recipe = fitted.state, fitted.recipe
     if state.series is not None or fitted.input_shape.is_sequences:
         return None
+    if fitted.encoder is not None:
+        return None
     if recipe.is_tiled and not recipe.carries_state:  # the row may begin a new tile
         return None
     if not is_plain(X, fitted.input_shape) or len(X) > 1:

@@ -13,6 +13,7 @@ import numpy as np
 from sklstm._compiled.device_arrays import LayerStates
 from sklstm._compiled.outputs import walk_series
 from sklstm._compiled.program_pool import POOL
+from sklstm._estimator.encoded import answers_of, inputs_of
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given
 from sklstm._network.architecture import StackedLSTM, UserNetwork
@@ -146,7 +147,7 @@ def zero_layers(network: StackedLSTM | UserNetwork, n_lanes: int) -> LayerStates
 def advance(
     fitted: Fitted, given: Given, following: Following
 ) -> tuple[np.ndarray, RecurrentState]:
-    """Outputs for each row, and the state after the last of each series."""
+    """Outputs for each row, in the units of y, and the state after the last rows."""
     before = fitted.state.take_lanes(following.lanes)
     before = before.reset_lanes(np.flatnonzero(following.replays))
     codes, n_series = given.labels.codes, len(before.position)
@@ -157,20 +158,19 @@ def advance(
     else:
         last = np.empty(n_series, np.int64)
         last[codes] = np.arange(len(codes))  # the last row of each series
+    had = positions[last] + 1
+    inputs, context = inputs_of(fitted.encoder, given, following.begins, before, had)
     outputs, layers = walk_series(
-        fitted.recipe.network, fitted.parameters, given.X, codes, begins, before.layers
+        fitted.recipe.network, fitted.parameters, inputs, codes, begins, before.layers
     )
+    answers = answers_of(fitted.encoder, given, outputs)
     if given.sequences is not None:
-        return outputs, fitted.state
+        return answers, fitted.state
     after = RecurrentState(
-        layers,
-        before.context,
-        positions[last] + 1,
-        outputs[last],
-        last_seen=following.last_seen,
+        layers, context, had, outputs[last], last_seen=following.last_seen
     )
     state = fitted.state.put_lanes(following.lanes, given.labels.ids, after)
-    return outputs, state
+    return answers, state
 
 
 def rows_since_start(

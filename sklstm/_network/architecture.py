@@ -43,6 +43,10 @@ class StackedLSTM:
         Number of lanes of a stateful network; None for a stateless one.
     return_sequences : bool
         Whether there is an output at each step of a window, and not at its last alone.
+    n_skip : int
+        How many of the features, the last ones, are added to the head's output before
+        its activation and are not read by the LSTM layers: 0 or `n_outputs`. They hold
+        the forecast of a linear skip.
     """
 
     units: tuple[int, ...]
@@ -53,6 +57,7 @@ class StackedLSTM:
     n_features: int
     batch_size: int | None
     return_sequences: bool = False
+    n_skip: int = 0
 
     @property
     def key(self) -> tuple:
@@ -103,15 +108,21 @@ class StackedLSTM:
             if self.dropout:
                 name = f"dropout_{k + 1}"
                 stack.append(layers.Dropout(self.dropout, seed=0, name=name))
-        stack.append(
-            layers.Dense(
-                self.n_outputs,
-                activation=self.activation,
-                kernel_initializer=initializers.GlorotUniform(seed=0),
-                name="head",
-            )
+        head = layers.Dense(
+            self.n_outputs,
+            activation=None if self.n_skip else self.activation,
+            kernel_initializer=initializers.GlorotUniform(seed=0),
+            name="head",
         )
-        return keras.Sequential(stack, name="stateful_lstm")
+        if not self.n_skip:
+            return keras.Sequential([*stack, head], name="stateful_lstm")
+        x = keras.Input(batch_shape=shape)
+        hidden = x[..., : -self.n_skip]
+        for layer in [*stack[1:], head]:
+            hidden = layer(hidden)
+        outputs = layers.Add(name="skip")([hidden, x[..., -self.n_skip :]])
+        outputs = layers.Activation(self.activation, name="output")(outputs)
+        return keras.Model(x, outputs, name="stateful_lstm")
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Initial weights of Keras's default kind, drawn from `rng`.
@@ -141,7 +152,7 @@ class StackedLSTM:
     @property
     def _layer_sizes(self) -> list[tuple[int, int]]:
         """The number of inputs and the number of units of each LSTM layer."""
-        return list(itertools.pairwise((self.n_features, *self.units)))
+        return list(itertools.pairwise((self.n_features - self.n_skip, *self.units)))
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,7 @@ class UserNetwork:
     function: Callable[[dict[str, Any]], keras.Model]
     meta: tuple[tuple[str, Any], ...]
     key: tuple
+    n_skip = 0  # a user's network adds none of its inputs to its output
 
     @property
     def batch_size(self) -> int | None:

@@ -54,7 +54,7 @@ class NumpyPass:
             _halved(units, *recurrent[3 * k : 3 * k + 3])
             for k, units in enumerate(network.units)
         ]
-        self.n_outputs = network.n_outputs
+        self.n_outputs, self.n_skip = network.n_outputs, network.n_skip
         self.sequence_length = network.sequence_length
         self.activation = _ACTIVATIONS[network.activation]
         self.is_stateful = network.batch_size is not None
@@ -81,11 +81,15 @@ class NumpyPass:
     ) -> tuple[np.ndarray, tuple]:
         """`forward` for a single window of shape (T, F), read by one lane."""
         W, _, b = self.layers[0]
-        z = (window @ W + b)[np.newaxis]  # (1, T, 4U)
+        n_read = window.shape[1] - self.n_skip
+        z = (window[:, :n_read] @ W + b)[np.newaxis]  # (1, T, 4U)
         after = [[array.copy() for array in layer] for layer in states]
         lanes = slice(lane, lane + 1)
         h = self._stack(z, None, lanes, after if self.is_stateful else None)
-        outputs = self.activation(h @ self.head + self.head_bias)
+        outputs = h @ self.head + self.head_bias
+        if self.n_skip:
+            outputs += window[-1:, n_read:]
+        outputs = self.activation(outputs)
         for array in itertools.chain(*after):
             array.flags.writeable = False  # `RecurrentState` need not copy it then
         return outputs, tuple(map(tuple, after))
@@ -129,8 +133,9 @@ class NumpyPass:
 
     def _forward_lanes(self, x, live, begins, states: Layers):
         """`forward_steps` with all lanes at once."""
-        n_steps, n_lanes = x.shape[:2]
-        hs, after = x, []
+        n_steps, n_lanes, n_features = x.shape
+        hs, skip = np.split(x, [n_features - self.n_skip], axis=2)
+        after = []
         for (W, R, b), (h, c) in zip(self.layers, states, strict=True):
             z = hs @ W + b  # (n_steps, n_lanes, 4U)
             hs = np.empty((n_steps, n_lanes, len(R)), np.float32)
@@ -145,6 +150,8 @@ class NumpyPass:
                 hs[t], h, c = h_t, h_t, c_t
             after.append((h, c))
         outputs = hs.reshape(n_steps * n_lanes, -1) @ self.head + self.head_bias
+        if self.n_skip:
+            outputs += skip.reshape(n_steps * n_lanes, -1)
         return self.activation(outputs).reshape(n_steps, n_lanes, -1), tuple(after)
 
     def _walk(self, windows, table, lengths, states) -> np.ndarray:

@@ -155,8 +155,9 @@ class StackedGraph:
             [layer for layer in model.layers if isinstance(layer, kind)]
             for kind in kinds
         )
-        head = model.layers[-1]
-        self._activation = head.activation
+        head = next(v for v in model.layers if isinstance(v, keras.layers.Dense))
+        self._activation = model.layers[-1].activation
+        self._n_skip = model.inputs[0].shape[-1] - lstms[0].cell.kernel.shape[0]
         self._units = [layer.units for layer in lstms]
         self._variables = [*map(lstm_weights, lstms), (head.kernel, head.bias)]
 
@@ -243,14 +244,15 @@ class StackedGraph:
         `x` has shape (T, B, F); `carry` and `steps` are as in `lstm`.
         """
         *blocks, head = weights
-        hs, after = x, []
+        hs, skip = self._split(x)
+        after = []
         for k, block in enumerate(blocks):
             h, c = states[2 * k : 2 * k + 2]
             hs, h, c = lstm(hs, h, c, block, carry=carry, steps=steps)
             after += [h, c]
             if self._dropouts:
                 hs = self._dropouts[k](hs, training=True)
-        return self._head(hs, head), after
+        return self._head(hs, head, skip), after
 
     def over_steps(self, weights, x, n_steps, live, carry, states: Sequence) -> tuple:
         """Outputs of shape (T, B, n_outputs) and the states after `n_steps` steps.
@@ -258,18 +260,28 @@ class StackedGraph:
         `x`, `live` and `carry` are as in `lstm_forward`.
         """
         *blocks, head = weights
-        hs, after = x, []
+        hs, skip = self._split(x)
+        after = []
         for k, block in enumerate(blocks):
             h, c = states[2 * k : 2 * k + 2]
             hs, h, c = lstm_forward(hs, h, c, block, n_steps, live, carry)
             after += [h, c]
-        outputs = self._head(hs, head)
+        outputs = self._head(hs, head, skip)
         return tf.reshape(outputs, (*hs.shape[:2], outputs.shape[-1])), after
 
-    def _head(self, hs, head):
+    def _split(self, x):
+        """What the layers read of x, (T, B, F), and what is added to the outputs."""
+        if not self._n_skip:
+            return x, None
+        return x[..., : -self._n_skip], x[..., -self._n_skip :]
+
+    def _head(self, hs, head, skip):
         """Outputs of shape (T * B, n_outputs), from hs of shape (T, B, U)."""
         flat_hs = tf.reshape(hs, (-1, hs.shape[-1]))
-        return self._activation(with_ones(flat_hs) @ head)
+        outputs = with_ones(flat_hs) @ head
+        if skip is not None:
+            outputs += tf.reshape(skip, (-1, self._n_skip))
+        return self._activation(outputs)
 
     def n_groups(self, n_lanes: int, n_steps: int) -> int:
         """The number of lane groups that a batch trains in, from its amount of work.

@@ -21,6 +21,8 @@ class InputShape:
         The columns that tell series apart, which are no features.
     is_sequences : bool
         Whether X held sequences, each a series without a name.
+    dtype : {"float32", "float64"}
+        What rows are read as: float32 where they go into the network as they are.
     """
 
     n_features: int
@@ -28,6 +30,7 @@ class InputShape:
     n_steps: int | None = None
     series_id: Any = None
     is_sequences: bool = False
+    dtype: str = "float32"
 
     @property
     def n_dimensions(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -77,6 +77,12 @@ class TrainingRun:
     checkpoint : Checkpoint or None
         Where to keep the progress. Where it found some, the trainer is started on
         that.
+    ema_momentum : float
+        Momentum of the exponential moving average of weights over epochs, which is what
+        is learnt; 0 for the weights after the last epoch.
+    on_epoch : callable or None
+        ``on_epoch(n_epochs, weights)`` is called after each epoch with the averaged
+        weights, and tells whether training goes on.
 
     Attributes
     ----------
@@ -106,6 +112,8 @@ class TrainingRun:
     shuffled: Callable[[int], np.ndarray | Tiles] | None = None
     seed: int = 0
     checkpoint: Checkpoint | None = None
+    ema_momentum: float = 0.0
+    on_epoch: Callable[[int, tuple], bool] | None = None
 
     def __post_init__(self):
         self.history: dict[str, list[float]] = {}
@@ -116,6 +124,7 @@ class TrainingRun:
         self.was_interrupted = False
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
+        self._average = WeightAverage(self.ema_momentum)
         self._appending: list = []  # loggers that go on with their file this once
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
         self._calls_python = bool(self.metrics or self.validation)
@@ -133,7 +142,7 @@ class TrainingRun:
     @property
     def _most_at_once(self) -> int:
         """Epochs that one call may take."""
-        if self.is_watched:
+        if self.is_watched or self.ema_momentum or self.on_epoch is not None:
             return 1
         if not self._is_tiled:
             return 1 if self.shuffled is not None else MOST_PASSES
@@ -209,7 +218,8 @@ class TrainingRun:
                 callback._model = None  # not `set_model`, which may do more
             for logger in self._appending:
                 logger.append, logger.append_header = False, True
-        return self._checked(self.trainer.read())
+        learnt = self._checked(self.trainer.read())
+        return replace(learnt, weights=self._average.of(learnt.weights))
 
     def _begin(self, hooks) -> None:
         """Start the callbacks; those of a training that goes on remember."""
@@ -278,6 +288,16 @@ class TrainingRun:
                     bar.set_postfix(shown, refresh=last == self.epochs)
                 self._notice_interrupt()
                 epoch = last
+                if not self._goes_on_after(epoch):
+                    break
+
+    def _goes_on_after(self, epoch: int) -> bool:
+        """Add the weights to their average, and ask whether training goes on."""
+        if not self.ema_momentum and self.on_epoch is None:
+            return True
+        weights = self.trainer.read().weights
+        self._average.add(weights)
+        return self.on_epoch is None or self.on_epoch(epoch, self._average.of(weights))
 
     def _n_at_once(self, n_left: int) -> int:
         """How many epochs the next call takes: several, where nobody looks between."""
@@ -414,6 +434,36 @@ class TrainingRun:
             RuntimeWarning,
             stacklevel=5,
         )
+
+
+class WeightAverage:
+    """An exponential moving average of weights, unbiased from the first ones on.
+
+    Parameters
+    ----------
+    momentum : float
+        Share that the average so far keeps; 0 for no average.
+    """
+
+    def __init__(self, momentum: float):
+        self._momentum = momentum
+        self._sum: list[np.ndarray] = []
+        self._total = 0.0  # of the shares of all weights added
+
+    def add(self, weights: tuple[np.ndarray, ...]) -> None:
+        """Count the weights after an epoch."""
+        m = self._momentum
+        if not m:
+            return
+        so_far = self._sum or [np.zeros(w.shape) for w in weights]
+        self._sum = [m * s + (1 - m) * w for s, w in zip(so_far, weights, strict=True)]
+        self._total = m * self._total + (1 - m)
+
+    def of(self, weights: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """The average; these weights where there is none."""
+        if not self._sum:
+            return weights
+        return tuple((s / self._total).astype(np.float32) for s in self._sum)
 
 
 def _last_of(outputs: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import RecurrentState
@@ -41,6 +42,10 @@ class Fitted:
         The state before any row, after the last fit, and now.
     training_rows : TrainingRows or None
         The rows of the last fit; None where `partial_fit` alone has trained.
+    epochs : int
+        Passes over the rows of the last fit.
+    encoder : RowEncoder or None
+        What stands between rows and the network; None where it reads them as they are.
     axis : TimeAxis or None
         How time labels are counted; None where rows have none.
     waiting : Untrained or None
@@ -60,6 +65,8 @@ class Fitted:
     seeded: RecurrentState
     state: RecurrentState
     training_rows: TrainingRows | None = None
+    epochs: int = 0
+    encoder: RowEncoder | None = None
     axis: TimeAxis | None = None
     waiting: Untrained | None = None
 
@@ -67,6 +74,13 @@ class Fitted:
     def sequence_length(self) -> int:
         """Rows in a window."""
         return self.recipe.sequence_length
+
+    @property
+    def lags(self) -> tuple[int, ...] | None:
+        """Steps back to the rows that the linear skip reads; None without one."""
+        if self.encoder is None or self.encoder.skip is None:
+            return None
+        return self.encoder.skip.lags
 
     @property
     def feature_names(self) -> np.ndarray | None:

@@ -106,6 +106,8 @@ def stacked_recipe(
 ) -> Recipe:
     """A recipe for the built-in network, its initial weights drawn from `seed`."""
     weights = tuple(network.initial_weights(np.random.default_rng([seed, 1])))
+    if network.n_skip:  # the network begins as a small correction of the skip
+        weights = (*weights[:-2], weights[-2] * np.float32(0.1), weights[-1])
     loss = choices["loss"] or target.default_loss(network.n_outputs)
     return Recipe(
         network,

@@ -1,0 +1,123 @@
+"""Learning the numbers of an encoder from training rows, by a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklstm._encoding.lesson import Lesson
+from sklstm._encoding.linear_skip import LagDesign, LinearSkip, mixed
+from sklstm._encoding.logistic import logistic_skip
+from sklstm._encoding.ridge import ridge_skips
+from sklstm._encoding.row_encoder import RowEncoder
+from sklstm._encoding.scale import Scale
+from sklstm._encoding.trail import Trail
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is chosen of an encoder before its numbers are learnt.
+
+    Parameters
+    ----------
+    scale : bool
+    periods : tuple of int
+    ties : ndarray of int of shape (n_outputs,)
+        The column that each target goes on with; -1 where there is none.
+    designs : tuple of LagDesign
+        Of the maps whose mean is the linear skip; empty without one.
+    naive : LagDesign or None
+        Of a naive forecast that takes half of the place of these.
+    inverse_alpha : float
+        Of a logistic regression.
+    """
+
+    scale: bool
+    periods: tuple[int, ...]
+    ties: np.ndarray
+    designs: tuple[LagDesign, ...] = ()
+    naive: LagDesign | None = None
+    inverse_alpha: float = 1.0
+
+
+def learn_encoder(lesson: Lesson, plan: Plan, used: np.ndarray) -> RowEncoder:
+    """The encoder of a plan, its numbers learnt on the rows that are `used`."""
+    encoder = RowEncoder(
+        n_features=lesson.X.shape[1],
+        n_outputs=lesson.n_outputs,
+        series=lesson.series,
+        x_scale=None,
+        y_scale=None,
+        skip=None,
+        ties=plan.ties,
+        residual=np.ones(lesson.n_outputs),
+    )
+    if plan.scale:
+        encoder = _with_scales(encoder, lesson, used)
+    if plan.designs:
+        encoder = _with_skip(encoder, lesson, plan, used)
+    return encoder
+
+
+def _with_scales(encoder: RowEncoder, lesson: Lesson, used: np.ndarray) -> RowEncoder:
+    codes, is_pooled = lesson.codes[used], lesson.series is None
+    x_scale = Scale.learn(lesson.X[used], codes, lesson.n_series, is_pooled)
+    y_scale = None
+    if lesson.n_classes is None:
+        own = Scale.learn(lesson.y[used], codes, lesson.n_series, is_pooled)
+        tied = encoder.ties >= 0
+        y_scale = Scale(
+            np.where(tied, x_scale.mean[:, encoder.ties], own.mean),
+            np.where(tied, x_scale.deviation[:, encoder.ties], own.deviation),
+        )
+    return replace(encoder, x_scale=x_scale, y_scale=y_scale)
+
+
+def _with_skip(encoder: RowEncoder, lesson: Lesson, plan: Plan, used) -> RowEncoder:
+    target = scaled_targets(lesson, encoder)
+    at = np.flatnonzero(used)
+    trail = trail_of(lesson, encoder).at_rows(at)
+    skip = learn_skip(lesson, plan, trail, target[at], lesson.weights[at])
+    residual = np.ones(lesson.n_outputs)
+    forecast = skip.forecast(trail)
+    if lesson.n_classes is None and plan.scale:
+        left = np.sqrt(np.mean((target[at] - forecast) ** 2, axis=0))
+        residual = np.where(left > 1e-9, left, 1.0)
+    encoder = replace(encoder, skip=skip, residual=residual)
+    shown = encoder.unscaled_inputs(trail, forecast)
+    codes = np.zeros(len(shown), int)
+    return replace(encoder, shown=Scale.learn(shown, codes, 1, is_pooled=True))
+
+
+def learn_skip(lesson: Lesson, plan: Plan, trail: Trail, target, weights) -> LinearSkip:
+    """The linear skip of a plan, of the rows of a trail."""
+    if lesson.n_classes is not None:
+        return logistic_skip(
+            plan.designs[0],
+            trail,
+            target[:, 0].astype(int),
+            weights,
+            lesson.n_classes,
+            lesson.n_outputs,
+            plan.inverse_alpha,
+        )
+    skips = ridge_skips(plan.designs, trail, target, weights)
+    mean = mixed(skips, [1 / len(skips)] * len(skips))
+    return mean if plan.naive is None else mixed([mean, plan.naive.naive()], [0.5, 0.5])
+
+
+def scaled_targets(lesson: Lesson, encoder: RowEncoder) -> np.ndarray:
+    """Targets scaled by their series; class numbers as they are."""
+    if lesson.n_classes is not None:
+        return lesson.y
+    return encoder.targets(lesson.y, lesson.scales[lesson.codes])
+
+
+def trail_of(lesson: Lesson, encoder: RowEncoder) -> Trail:
+    """The training rows, scaled, each series from its beginning."""
+    context = np.empty((lesson.n_series, 0, encoder.n_features))
+    n_known = np.zeros(lesson.n_series, int)
+    return encoder.trail(
+        lesson.X, lesson.scales, lesson.codes, lesson.begins, context, n_known
+    )

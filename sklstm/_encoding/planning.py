@@ -1,0 +1,212 @@
+"""Planning an encoder: periods, lags and the form of the linear map, from the rows.
+
+Maps are compared by their errors on rows later than those that they learn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklstm._encoding.learning import (
+    Plan,
+    learn_encoder,
+    learn_skip,
+    scaled_targets,
+    trail_of,
+)
+from sklstm._encoding.lesson import Lesson, find_ties
+from sklstm._encoding.linear_skip import LagDesign, LinearSkip, lags_within
+from sklstm._encoding.logistic import INVERSE_ALPHAS, cross_entropies
+from sklstm._encoding.periods import RECENT, find_periods, lags_for
+from sklstm._encoding.ridge import ridge_skips
+
+FEW = 4  # lags next to the row itself, where more of them do not help
+LEAST_TOLD = 8  # held-out rows from which something is told
+NEARLY = 1.1  # times the error of the best map, within which others are taken with it
+MOST_LAGGED = 200  # entries of the linear map where no column is the target's own
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of an encoder the user's parameters fix.
+
+    Parameters
+    ----------
+    scale, linear_skip : bool
+    lags : tuple of int or None
+        None to choose them.
+    """
+
+    scale: bool
+    linear_skip: bool
+    lags: tuple[int, ...] | None = None
+
+
+def make_plan(lesson: Lesson, asked: Asked) -> Plan:
+    """Choose the periods, and the lags and the form of the linear map.
+
+    Where a target goes on with a column of X, all forms of a ridge regression that are
+    about as good as the best one are taken, and the linear skip is their mean: it is
+    better than any one of them, as each form errs in its own way. Where they err more
+    than a naive forecast does, the mean of both is taken.
+    """
+    ties = find_ties(lesson)
+    plan = Plan(asked.scale, _periods(lesson, ties), ties)
+    if not asked.linear_skip:
+        return plan
+    designs = _designs(lesson, asked, plan)
+    if not lesson.folds():
+        return replace(plan, designs=tuple(designs[:1]))
+    if lesson.n_classes is not None:
+        return _plan_of_classes(lesson, plan, designs)
+    naive = _naive_designs(plan, designs[0])
+    errors, naive_errors = _compare(lesson, plan, designs, naive)
+    best = errors.least(NEARLY)
+    plan = replace(plan, designs=tuple(designs[k] for k in best))
+    if not naive:
+        return plan
+    (k,) = naive_errors.least(1.0)[:1]
+    if is_gain(errors.of_mean(best) - naive_errors.of_mean([k])):
+        return replace(plan, naive=naive[k])
+    return plan
+
+
+def is_gain(gains: np.ndarray) -> bool:
+    """Whether gains of rows are more on average than their standard error.
+
+    So chance alone seldom adds what does not help. Of very few rows nothing is told.
+    """
+    n = len(gains)
+    return n >= LEAST_TOLD and gains.mean() > gains.std() / np.sqrt(n)
+
+
+def _periods(lesson: Lesson, ties: np.ndarray) -> tuple[int, ...]:
+    tied = ties[ties >= 0]
+    values = lesson.X[:, tied[0]] if len(tied) else lesson.y[:, 0]
+    ends = np.cumsum(lesson.lengths)[:-1]
+    return find_periods(np.split(np.asarray(values, np.float64), ends))
+
+
+def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
+    """The forms that a linear map may have."""
+    n_features, longest = lesson.X.shape[1], int(lesson.lengths.max())
+    lagged = np.zeros(n_features, bool)
+    lagged[plan.ties[plan.ties >= 0]] = True
+    is_tied = bool(lagged.any())
+    season = [m - 1 for m in plan.periods[:1] if 1 < m <= longest // 3]
+    choices = [lags_within((*(asked.lags or ()), *season), longest - 1)]
+    if asked.lags is None:
+        choices = _lag_choices(longest, plan.periods, season)
+    if not is_tied:
+        lagged[:] = True
+        most = max(MOST_LAGGED // n_features, 1)
+        return [
+            LagDesign(lags[:most], lagged, plan.ties, None)
+            for lags in dict.fromkeys(choices)
+        ]
+    # In a panel no form reads levels, so that series at other levels may join it.
+    free = (None,) if lesson.n_series == 1 else ()
+    return [
+        LagDesign(lags, lagged, plan.ties, anchor)
+        for lags in dict.fromkeys(choices)
+        for anchor in (0, *free, *season)
+    ]
+
+
+def _lag_choices(longest: int, periods: tuple[int, ...], season: list[int]) -> list:
+    """Lags with many and with few of the newest rows, and one longer period or none."""
+    seasons = [periods[:1], *((periods[0], longer) for longer in periods[1:])]
+    return [
+        tuple(sorted({*lags_for(longest, of, most_recent), *season}))
+        for of in seasons
+        for most_recent in (RECENT, FEW)
+    ]
+
+
+def _naive_designs(plan: Plan, design: LagDesign) -> list[LagDesign]:
+    """That the last value comes again, or that of a season before."""
+    if (plan.ties < 0).any():
+        return []
+    season = [m - 1 for m in plan.periods[:1] if m - 1 in design.lags]
+    return [
+        replace(design, lags=tuple(sorted({0, anchor})), anchor=anchor)
+        for anchor in dict.fromkeys((0, *season))
+    ]
+
+
+class LaterErrors:
+    """Errors of some maps on the rows after those that they have learnt from.
+
+    Parameters
+    ----------
+    missed : list of ndarray of shape (n_maps, n_rows, n_outputs)
+        What the forecasts miss, of each fold, the newest first.
+    """
+
+    NEWEST = 2.0  # times as much as older rows count the newest
+
+    def __init__(self, missed: list[np.ndarray]):
+        shares = [self.NEWEST, *([1.0] * (len(missed) - 1))]
+        self._missed = np.concatenate(
+            [share * part for share, part in zip(shares, missed, strict=True)], axis=1
+        )
+
+    def of_mean(self, which: list[int]) -> np.ndarray:
+        """The error of each row for the mean of some maps, of shape (n_rows,)."""
+        return np.abs(self._missed[which].mean(axis=0)).mean(axis=1)
+
+    def least(self, nearly: float) -> list[int]:
+        """Which maps have at most `nearly` times the least error, the best first."""
+        means = np.abs(self._missed).mean(axis=(1, 2))
+        order = np.argsort(means, kind="stable")
+        return [int(k) for k in order if means[k] <= nearly * means.min()]
+
+
+def _compare(
+    lesson: Lesson, plan: Plan, designs: list[LagDesign], naive: list[LagDesign]
+) -> tuple[LaterErrors, LaterErrors]:
+    """Errors of the ridge regression of each design, and of naive forecasts."""
+    missed: list[np.ndarray] = []
+    naive_missed: list[np.ndarray] = []
+    for learnt_on, told_on in lesson.folds():
+        encoder = learn_encoder(lesson, plan, learnt_on)
+        trail, target = trail_of(lesson, encoder), scaled_targets(lesson, encoder)
+        at, told = np.flatnonzero(learnt_on), np.flatnonzero(told_on)
+        skips = ridge_skips(designs, trail.at_rows(at), target[at], lesson.weights[at])
+        weights = lesson.weights[told, np.newaxis]
+        later = trail.at_rows(told)
+        truth = target[told]
+
+        def misses(skips: list[LinearSkip], later=later, truth=truth, weights=weights):
+            left = [(skip.forecast(later) - truth) * weights for skip in skips]
+            return np.array(left).reshape(len(skips), *truth.shape)
+
+        missed.append(misses(skips))
+        naive_missed.append(misses([design.naive() for design in naive]))
+    return LaterErrors(missed), LaterErrors(naive_missed)
+
+
+def _plan_of_classes(lesson: Lesson, plan: Plan, designs: list[LagDesign]) -> Plan:
+    """The plan of the least cross-entropy on later rows."""
+    learnt_on, told_on = lesson.folds()[0]
+    encoder = learn_encoder(lesson, plan, learnt_on)
+    trail, at = trail_of(lesson, encoder), np.flatnonzero(learnt_on)
+    later = trail.at_rows(np.flatnonzero(told_on))
+    classes = lesson.y[told_on, 0].astype(int)
+
+    def error(plan: Plan) -> float:
+        skip = learn_skip(
+            lesson, plan, trail.at_rows(at), lesson.y[at], lesson.weights[at]
+        )
+        return float(
+            lesson.weights[told_on] @ cross_entropies(skip.forecast(later), classes)
+        )
+
+    plans = [
+        replace(plan, designs=(design,), inverse_alpha=inverse_alpha)
+        for design in designs
+        for inverse_alpha in INVERSE_ALPHAS
+    ]
+    return min(plans, key=error)

@@ -1,0 +1,141 @@
+"""Rows as a network is shown them, targets as it is trained on them, and the way back.
+
+What a network is shown of a row has up to four parts, side by side:
+
+    the row         scaled by its series, (n_features)
+    its change      since the row before, (n_features)
+    the outlook     the linear forecast less the column that it forecasts, or, where it
+                    forecasts none, its change since the row before, (n_outputs)
+    the skip        the linear forecast, which is added to the network's output as it
+                    is, (n_outputs)
+
+The first three are standardised once more, since changes are small beside the rows, and
+clipped. Without a linear skip there is the scaled row alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklstm._encoding.linear_skip import LinearSkip
+from sklstm._encoding.scale import Scale
+from sklstm._encoding.trail import Trail
+
+CLIP = 6.0  # deviations
+
+
+@dataclass(frozen=True, eq=False)
+class RowEncoder:
+    """Between the user's rows and targets and those of the network.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+        Of the user's rows, and of the network's outputs.
+    series : Index or None
+        Ids of the series that `x_scale` and `y_scale` have an entry for.
+    x_scale, y_scale : Scale or None
+        None where rows or targets keep their own units.
+    skip : LinearSkip or None
+    ties : ndarray of int of shape (n_outputs,)
+        The column that each target goes on with; -1 where there is none.
+    residual : ndarray of float64 of shape (n_outputs,)
+        Deviation of what the skip leaves: the network's unit of a scaled target.
+    shown : Scale or None
+        Of what the network is shown, the skip apart. None until `with_shown`.
+    """
+
+    n_features: int
+    n_outputs: int
+    series: Any
+    x_scale: Scale | None
+    y_scale: Scale | None
+    skip: LinearSkip | None
+    ties: np.ndarray
+    residual: np.ndarray
+    shown: Scale | None = None
+
+    @property
+    def n_skip(self) -> int:
+        """How many of the network's inputs are added to its output as they are."""
+        return 0 if self.skip is None else self.n_outputs
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers the network is given of a row."""
+        if self.skip is None:
+            return self.n_features
+        return 2 * (self.n_features + self.n_outputs)
+
+    @property
+    def n_context(self) -> int:
+        """How many rows before a row it takes to encode it."""
+        return 0 if self.skip is None else self.skip.reach + 1
+
+    def trail(
+        self,
+        X: np.ndarray,
+        scales: np.ndarray,
+        codes: np.ndarray,
+        begins: np.ndarray,
+        context: np.ndarray,
+        n_known: np.ndarray,
+    ) -> Trail:
+        """Scaled rows of a call behind those that came before them.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+        scales : ndarray of int of shape (n_series,)
+            The entry of the scales that is each series' own.
+        codes, begins, context, n_known
+            As in `Trail.of`; `context` is of scaled rows.
+        """
+        return Trail.of(self.scaled(X, scales[codes]), codes, begins, context, n_known)
+
+    def scaled(self, X: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Rows scaled by their series."""
+        if self.x_scale is None:
+            return np.asarray(X, np.float64)
+        return self.x_scale.scaled(np.asarray(X, np.float64), series)
+
+    def inputs(self, trail: Trail) -> np.ndarray:
+        """What the network is given of rows, float32 of shape (n_rows, n_inputs)."""
+        inputs = np.empty((len(trail.at), self.n_inputs), np.float32)
+        forecast = None if self.skip is None else self.skip.forecast(trail)
+        shown = self.unscaled_inputs(trail, forecast)
+        if self.shown is not None:
+            shown = self.shown.scaled(shown, np.zeros(len(shown), int))
+        n_shown = self.n_inputs - self.n_skip
+        inputs[:, :n_shown] = np.clip(shown, -CLIP, CLIP)
+        if forecast is not None:
+            inputs[:, n_shown:] = forecast / self.residual
+        return inputs
+
+    def unscaled_inputs(self, trail: Trail, forecast: np.ndarray | None) -> np.ndarray:
+        """The row, its change and the outlook, before they are standardised."""
+        now = trail.back(0)
+        if self.skip is None or forecast is None:
+            return now
+        outlook = forecast - now[:, self.ties]
+        untied = self.ties < 0
+        if untied.any():
+            change = forecast - self.skip.forecast(trail, before=1)
+            outlook[:, untied] = change[:, untied]
+        return np.hstack([now, now - trail.back(1), outlook])
+
+    def targets(self, y: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Numbers of shape (n_rows, n_outputs) in the network's units."""
+        if self.y_scale is not None:
+            y = self.y_scale.scaled(y, series)
+        return y / self.residual
+
+    def answers(self, outputs: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """The network's outputs in the units of y."""
+        answers = outputs.astype(np.float64) * self.residual
+        return (
+            answers if self.y_scale is None else self.y_scale.restored(answers, series)
+        )

@@ -1,0 +1,181 @@
+"""How many epochs to train for, told by the newest rows of each series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.outputs import walk_series
+from sklstm._compiled.training_program import learning_rate_of
+from sklstm._encoding.learning import learn_encoder
+from sklstm._encoding.lesson import HELD_OUT
+from sklstm._encoding.planning import is_gain
+from sklstm._estimator import tiled
+from sklstm._estimator.prepared import Prepared
+from sklstm._network.architecture import StackedLSTM
+from sklstm._network.targets import ClassTarget
+from sklstm._tensorflow import keras
+from sklstm._training.recipe import Recipe
+from sklstm._training.train import Examples, WalkedValidation, train
+
+#: Numbers of epochs after which the error on held-out rows is looked at.
+EPOCHS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60)
+
+
+def choose_epochs(
+    prepared: Prepared, initial: Parameters, shuffle: bool, seed: int, ema: float
+) -> EpochErrors:
+    """Errors on the newest rows of each series after some numbers of epochs.
+
+    The network is trained on the other rows, by an encoder that has seen no more.
+    """
+    lesson, plan, recipe = prepared.lesson, prepared.plan, prepared.recipe
+    assert lesson is not None and plan is not None
+    held_out = lesson.is_held_out()
+    if not held_out.any() or not lesson.weights[held_out].any():
+        return EpochErrors.unknown(recipe.network.n_skip > 0)
+    encoder = None
+    if prepared.encoder is not None:
+        encoder = learn_encoder(lesson, plan, ~held_out)
+    encoded, targets = prepared.encoded(encoder)
+    curriculum = tiled.curriculum(
+        encoded,
+        prepared.begins,
+        targets,
+        prepared.weights,
+        recipe,
+        validation_split=HELD_OUT,
+        batch_size=recipe.batch_size or 1,
+        shuffle=shuffle,
+        seed=seed,
+    )
+    validation = curriculum.validation
+    assert isinstance(validation, WalkedValidation)
+    errors = held_out_errors(recipe, prepared.target, initial, validation)
+    train(
+        replace(recipe, metrics=None),
+        initial,
+        Examples(curriculum.windows, targets, prepared.weights),
+        curriculum.layout,
+        shuffled=curriculum.shuffled,
+        learning_rate=learning_rate_of(recipe.optimizer),
+        seed=seed,
+        epochs=EPOCHS[-1],
+        ema_momentum=ema,
+        on_epoch=errors,
+    )
+    return errors
+
+
+def without_output(recipe: Recipe, parameters: Parameters) -> Parameters:
+    """The parameters of a network that adds nothing to its linear skip."""
+    *layers, head, bias = parameters.weights
+    if not recipe.network.n_skip:
+        return parameters
+    weights = (*layers, np.zeros_like(head), np.zeros_like(bias))
+    return replace(parameters, weights=weights)
+
+
+def held_out_errors(
+    recipe: Recipe, target, initial: Parameters, held_out: WalkedValidation
+) -> EpochErrors:
+    """What looks at the errors on held-out rows in a training."""
+
+    def errors(weights: tuple[np.ndarray, ...]) -> np.ndarray:
+        outputs, _ = walk_series(
+            held_out.network,
+            replace(initial, weights=weights),
+            held_out.X,
+            held_out.codes,
+            held_out.begins,
+            held_out.layers,
+        )
+        made = row_errors(recipe, target, held_out.targets, outputs[held_out.rows])
+        return made * (held_out.weights / held_out.weights.mean())
+
+    without = None
+    if isinstance(recipe.network, StackedLSTM) and recipe.network.n_skip:
+        without = errors(without_output(recipe, initial).weights)
+    return EpochErrors(errors, without)
+
+
+def row_errors(recipe: Recipe, target, y: np.ndarray, outputs: np.ndarray):
+    """The error of each row, of shape (n_rows,), by which epochs are compared.
+
+    It is the absolute error where the loss is the squared one, since it is less noisy
+    where a few rows are far off; the cross-entropy of classes; else the loss.
+    """
+    if isinstance(target, ClassTarget):
+        classes = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+        probabilities = target.probabilities(outputs, recipe.loss)
+        taken = np.take_along_axis(probabilities, classes[:, np.newaxis], axis=1)
+        return -np.log(np.maximum(taken[:, 0], 1e-7))
+    if recipe.loss == "mse":
+        return np.abs(outputs - y).mean(axis=1)
+    loss = keras.losses.get(recipe.loss)
+    by_row = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    return np.asarray(by_row(y, outputs)).reshape(len(y))
+
+
+class EpochErrors:
+    """Errors on held-out rows after some of the epochs of a training.
+
+    Parameters
+    ----------
+    errors : callable
+        From weights to the error of each held-out row.
+    without : ndarray of shape (n_rows,) or None
+        The same errors where the network adds nothing to the linear part; None where
+        there is none.
+    """
+
+    PATIENCE = 3  # looks without an improvement, after which the training ends
+
+    def __init__(self, errors: Callable, without: np.ndarray | None):
+        self._errors = errors
+        self._by_epoch: dict[int, np.ndarray] = {}
+        if without is not None:
+            self._by_epoch[0] = without
+
+    @classmethod
+    def unknown(cls, has_skip: bool) -> EpochErrors:
+        """Of a training without held-out rows: no network beside a linear part."""
+        errors = cls(lambda weights: np.zeros(1), None)
+        errors._by_epoch[0 if has_skip else EPOCHS[0]] = np.full(1, np.nan)
+        return errors
+
+    @property
+    def mean(self) -> dict[int, float]:
+        """Mean error by the number of epochs."""
+        return {epoch: float(e.mean()) for epoch, e in self._by_epoch.items()}
+
+    @property
+    def best(self) -> int:
+        """The number of epochs of the least mean error.
+
+        It is 0 unless the network improves on the linear part by more than the standard
+        error of the improvement, so that chance alone seldom adds a network.
+        """
+        mean = self.mean
+        best = min(mean, key=lambda epoch: mean[epoch])
+        if best and 0 in mean:
+            return best if is_gain(self._by_epoch[0] - self._by_epoch[best]) else 0
+        return best
+
+    def __call__(self, epoch: int, weights) -> bool:
+        """Look after an epoch; whether training goes on."""
+        if epoch in EPOCHS:
+            self._by_epoch[epoch] = self._errors(weights)
+        mean = self.mean
+        looks = list(mean)
+        best = min(looks, key=lambda look: mean[look])
+        return len(looks) - 1 - looks.index(best) < self.PATIENCE
+
+    @property
+    def text(self) -> str:
+        """What was found, in a line."""
+        shown = ", ".join(f"{n}: {e:.4g}" for n, e in self.mean.items())
+        return f"Error on held-out rows by epochs: {shown}. Best: {self.best}."
