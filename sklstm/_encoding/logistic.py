@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip
 from sklstm._encoding.trail import Trail
@@ -38,8 +39,9 @@ def logistic_skip(
     slopes = np.zeros((matrix.shape[1], n_classes))
     seen = np.flatnonzero(np.bincount(classes, minlength=n_classes))
     if len(seen) > 1:
-        model = LogisticRegression(C=inverse_alpha, max_iter=200)
-        model.fit(matrix, classes, sample_weight=weights)
+        model = LogisticRegression(C=inverse_alpha, max_iter=100, tol=1e-3)
+        with threadpool_limits(1):  # on a busy machine, threads wait for each other
+            model.fit(matrix, classes, sample_weight=weights)
         coefficients, intercepts = model.coef_.T, model.intercept_
         if len(seen) == 2:  # one column of decision values, for the second class
             coefficients = np.hstack([-coefficients, coefficients]) / 2

@@ -25,7 +25,7 @@ from sklstm._encoding.ridge import ridge_skips
 FEW = 4  # lags next to the row itself, where more of them do not help
 LEAST_TOLD = 8  # held-out rows from which something is told
 NEARLY = 1.1  # times the error of the best map, within which others are taken with it
-MOST_LAGGED = 200  # entries of the linear map where no column is the target's own
+MOST_LAGGED = 100  # entries of the linear map where no column is the target's own
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,10 @@ def _compare(
 
 
 def _plan_of_classes(lesson: Lesson, plan: Plan, designs: list[LagDesign]) -> Plan:
-    """The plan of the least cross-entropy on later rows."""
+    """The plan of the least cross-entropy on later rows.
+
+    The strength of shrinkage is chosen with the fewest lags, the lags by that strength.
+    """
     learnt_on, told_on = lesson.folds()[0]
     encoder = learn_encoder(lesson, plan, learnt_on)
     trail, at = trail_of(lesson, encoder), np.flatnonzero(learnt_on)
@@ -204,9 +207,9 @@ def _plan_of_classes(lesson: Lesson, plan: Plan, designs: list[LagDesign]) -> Pl
             lesson.weights[told_on] @ cross_entropies(skip.forecast(later), classes)
         )
 
-    plans = [
-        replace(plan, designs=(design,), inverse_alpha=inverse_alpha)
-        for design in designs
-        for inverse_alpha in INVERSE_ALPHAS
-    ]
-    return min(plans, key=error)
+    few = min(designs, key=lambda design: len(design.lags))
+    plan = min(
+        (replace(plan, designs=(few,), inverse_alpha=c) for c in INVERSE_ALPHAS),
+        key=error,
+    )
+    return min((replace(plan, designs=(design,)) for design in designs), key=error)
