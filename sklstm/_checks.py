@@ -28,15 +28,6 @@ def check_positive_int(name: str, value: Any) -> int:
     )
 
 
-def check_positive_int_or_auto(name: str, value: Any) -> int | str:
-    """`value` as an int, or "auto"; raise TypeError or ValueError for anything else."""
-    if isinstance(value, str) and value == "auto":
-        return value
-    if isinstance(value, str):
-        raise TypeError(f"{name} must be a positive integer or 'auto', got {value!r}.")
-    return check_positive_int(name, value)
-
-
 def check_lags(value: Any) -> tuple[int, ...] | None:
     """Lags as a tuple in ascending order, from an int or a sequence; None for "auto".
 

@@ -52,6 +52,7 @@ class FittedAttributes(RoutedParameters):
     n_windows_ = FromFit(lambda fitted: fitted.n_windows)
     n_dropped_rows_ = FromFit(lambda fitted: fitted.n_dropped)
     sequence_length_ = FromFit(lambda fitted: fitted.sequence_length)
+    windows_ = FromFit(lambda fitted: "tiled" if fitted.recipe.is_tiled else "sliding")
     batch_size_ = FromFit(lambda fitted: fitted.recipe.batch_size)
     epochs_ = FromFit(lambda fitted: fitted.epochs)
     lags_ = FromFit(lambda fitted: fitted.lags)

@@ -22,6 +22,7 @@ from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
+from sklstm._estimator.settings import Settings
 from sklstm._rows.training_rows import TrainingRows, digest_rows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
@@ -115,29 +116,33 @@ class Fitting(Preparing):
             If a checkpoint cannot be written: training goes on without.
         """
         self._check_parameters()
-        is_tiled = self.windows == "tiled"
-        given = read_training_rows(self, X, self.series_id, is_tiled, self._reads)
+        settings = Settings.of(self, X, y)
+        given = read_training_rows(
+            self, X, self.series_id, settings.is_tiled, settings.dtype
+        )
         y = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
                 checkpoint, checkpoint_every, given, y, sample_weight
             )
-            checkpoint.check_within(int(self.epochs))
+            checkpoint.check_within(int(settings.epochs))
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
-        target = self._learn_target(y, self._compile_arguments()["loss"])
+        target = self._learn_target(
+            y, self._compile_arguments(settings.is_tiled)["loss"]
+        )
         weights = self._weights(given, y, sample_weight, target)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
         unsorted, (given, order) = given, given.sorted()
         begins, y, weights = begins[order], y[order], weights[order]
-        prepared = self._prepare(given, begins, y, weights, target, seed)
+        prepared = self._prepare(settings, given, begins, y, weights, target, seed)
         recipe, encoder = prepared.recipe, prepared.encoder
         initial = self._initial_parameters(recipe, seed)
-        epochs = self.epochs
+        epochs = settings.epochs
         if epochs == "auto":
             errors = choose_epochs(
-                prepared, initial, bool(self.shuffle), seed, float(self.ema_momentum)
+                prepared, initial, bool(self.shuffle), seed, settings.ema_momentum
             )
             epochs = errors.best
             if self.verbose:
@@ -145,7 +150,9 @@ class Fitting(Preparing):
         epochs = int(epochs)
         encoded, targets = prepared.encoded(encoder)
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
-        curriculum, rows, zero = fit(recipe, encoded, begins, targets, weights, seed)
+        curriculum, rows, zero = fit(
+            recipe, encoded, begins, targets, weights, seed, settings.batch_size
+        )
         zero = with_context(encoder, zero)
         check_weights(weights, curriculum.trained)
         if self.verbose:
@@ -160,7 +167,7 @@ class Fitting(Preparing):
             checkpoint=checkpoint,
             seed=seed,
             epochs=epochs,
-            ema_momentum=float(self.ema_momentum),
+            ema_momentum=settings.ema_momentum,
             callbacks=self._instantiate_callbacks(),
             validation=curriculum.validation,
             verbose=int(self.verbose),
@@ -192,7 +199,7 @@ class Fitting(Preparing):
             checkpoint.remove()
         return self
 
-    def _fit_sliding(self, recipe, given, begins, targets, weights, seed):
+    def _fit_sliding(self, recipe, given, begins, targets, weights, seed, batch_size):
         """What to train on, how the rows are read again, and the zero state."""
         windows = sliding.training_windows(given, begins, recipe)
         curriculum, plan = sliding.curriculum(
@@ -201,7 +208,7 @@ class Fitting(Preparing):
             targets,
             weights,
             validation_split=float(self.validation_split),
-            batch_size=int(self.batch_size),
+            batch_size=batch_size,
             stateful=bool(self.stateful),
             drop_remainder=bool(self.drop_remainder),
             shuffle=bool(self.shuffle),
@@ -215,7 +222,7 @@ class Fitting(Preparing):
             zero = zero.replace(series=given.labels.ids)
         return curriculum, rows, zero
 
-    def _fit_tiled(self, recipe, given, begins, targets, weights, seed):
+    def _fit_tiled(self, recipe, given, begins, targets, weights, seed, batch_size):
         """The same for tiled windows."""
         curriculum = tiled.curriculum(
             given,

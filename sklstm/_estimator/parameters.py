@@ -27,6 +27,12 @@ if "__sklearn_tags__" not in vars(BaseWrapper):
     # It still defines `_more_tags`, which scikit-learn >= 1.6 accepts only beside this.
     BaseWrapper.__sklearn_tags__ = BaseEstimator.__sklearn_tags__
 
+# What the optimizer "auto" of tiled windows is made with, beside AdamW's own settings.
+OF_TILES = {
+    "optimizer__learning_rate": 0.004,
+    "optimizer__weight_decay": 0.02,
+    "optimizer__global_clipnorm": 1.0,
+}
 ROUTED_PREFIXES = ("optimizer", "loss", "metrics", "callbacks", "model")
 
 
@@ -107,16 +113,24 @@ class RoutedParameters(BaseWrapper):
     def _more_tags(self):
         raise NotImplementedError("scikit-learn reads __sklearn_tags__")
 
-    def _compile_arguments(self) -> dict[str, Any]:
-        """Optimizer, loss and metrics as Keras objects, routed parameters applied."""
+    def _compile_arguments(self, is_tiled: bool) -> dict[str, Any]:
+        """Optimizer, loss and metrics as Keras objects, routed parameters applied.
+
+        The optimizer "auto" depends on whether windows are tiled.
+        """
         parameters = self.get_params()
         if isinstance(self.optimizer, str):
-            kind = _optimizer_classes().get(self.optimizer.lower())
+            name = self.optimizer.lower()
+            if name == "auto":
+                name = "adamw" if is_tiled else "adam"
+                settings = OF_TILES if is_tiled else {}
+                parameters = {**settings, **parameters}
+            kind = _optimizer_classes().get(name)
             if kind is not None:
                 # else scikeras makes an optimizer to learn its class: 5 ms of every fit
                 parameters["optimizer"] = kind
                 # else Keras counts them, and TensorFlow keeps 35 kB for each new name
-                parameters.setdefault("optimizer__name", self.optimizer.lower())
+                parameters.setdefault("optimizer__name", name)
         arguments = BaseWrapper._get_compile_kwargs(
             SimpleNamespace(
                 get_params=lambda: parameters, _compile_kwargs=self._compile_kwargs
@@ -155,7 +169,9 @@ class RoutedParameters(BaseWrapper):
                 )
         return unpacked
 
-    def _model_function(self) -> Callable[[dict[str, Any]], keras.Model]:
+    def _model_function(
+        self, is_tiled: bool
+    ) -> Callable[[dict[str, Any]], keras.Model]:
         """The user's ``model=`` function with its routed arguments, awaiting `meta`."""
         function = self._check_model_function()
         arguments = route_params(
@@ -163,7 +179,7 @@ class RoutedParameters(BaseWrapper):
         )
         everything = accepts_kwargs(function)
         if everything or has_param(function, "compile_kwargs"):
-            arguments["compile_kwargs"] = self._compile_arguments()
+            arguments["compile_kwargs"] = self._compile_arguments(is_tiled)
         if everything or has_param(function, "params"):
             arguments["params"] = self.get_params()
         tell_meta = everything or has_param(function, "meta")

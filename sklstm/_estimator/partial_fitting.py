@@ -17,6 +17,7 @@ from sklstm._estimator.following import Following, follow, learn_axis
 from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
+from sklstm._estimator.settings import Settings
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import PlainRows
@@ -39,13 +40,15 @@ class PartialFitting(Preparing):
         self._check_parameters()
         fitted = vars(self).get("_fitted")
         if fitted is None:
-            is_tiled = self.windows == "tiled"
-            given = read_training_rows(self, X, self.series_id, is_tiled, self._reads)
+            settings = Settings.of(self, X, y)
+            given = read_training_rows(
+                self, X, self.series_id, settings.is_tiled, settings.dtype
+            )
         else:
             given = read_rows(self, X, fitted.input_shape)
         y = check_y(self, y, self._y_options, given, X)
         if fitted is None:
-            fitted = self._start_empty(given, y, sample_weight, **announced)
+            fitted = self._start_empty(settings, given, y, sample_weight, **announced)
         recipe, target = fitted.recipe, fitted.target
         weights = self._weights(given, y, sample_weight, target)
         targets = target.encode(
@@ -113,7 +116,7 @@ class PartialFitting(Preparing):
         before = rows.before
         windows = Windows.of(rows.X, before.context, fitted.sequence_length)
         full = windows.ends[windows.complete]
-        n_lanes = fitted.recipe.batch_size or int(self.batch_size)
+        n_lanes = fitted.recipe.batch_size or _windows_in_step(self.batch_size)
         n_trained = len(full) - (before.position + len(full)) % n_lanes
         if n_trained <= 0:
             return fitted, rows
@@ -156,19 +159,23 @@ class PartialFitting(Preparing):
 
         The recipe returned has the rate that is asked for now.
         """
-        optimizer = self._compile_arguments()["optimizer"]
+        optimizer = self._compile_arguments(recipe.is_tiled)["optimizer"]
         recipe.check_trained_by(optimizer)
         asked = learning_rate_of(optimizer)
         if asked == recipe.asked_rate:
             return recipe, None
         return replace(recipe, asked_rate=asked), asked
 
-    def _start_empty(self, given: Given, y, sample_weight, **announced) -> Fitted:
+    def _start_empty(
+        self, settings: Settings, given: Given, y, sample_weight, **announced
+    ) -> Fitted:
         """What is known before any row, for the first `partial_fit`."""
         seed = self._draw_seed()
-        target = self._learn_target(y, self._compile_arguments()["loss"], **announced)
+        loss = self._compile_arguments(settings.is_tiled)["loss"]
+        target = self._learn_target(y, loss, **announced)
         ordered, order = given.sorted()
         prepared = self._prepare(
+            settings,
             ordered,
             np.zeros(len(given.X), bool),
             np.asarray(y)[order],
@@ -204,3 +211,8 @@ class PartialFitting(Preparing):
             encoder=encoder,
             axis=learn_axis(given),
         )
+
+
+def _windows_in_step(batch_size: int | str) -> int:
+    """Sliding windows in a gradient step of a stateless network."""
+    return 1 if batch_size == "auto" else int(batch_size)

@@ -12,10 +12,8 @@ from sklearn.utils.validation import _check_sample_weight
 from sklstm._checks import (
     check_bool,
     check_fraction,
-    check_lags,
     check_numbers,
     check_option,
-    check_positive_int_or_auto,
     check_units,
     check_verbose,
 )
@@ -26,6 +24,7 @@ from sklstm._estimator.encoded import lesson_of
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.given import Given
 from sklstm._estimator.prepared import Prepared
+from sklstm._estimator.settings import Settings
 from sklstm._network.architecture import StackedLSTM
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 
@@ -45,91 +44,52 @@ class Preparing(FittedAttributes):
 
     def _check_parameters(self) -> None:
         check_units(self.units)
-        check_option("windows", self.windows, ("sliding", "tiled"))
         check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
-        for name in ("sequence_length", "batch_size", "epochs"):
-            check_positive_int_or_auto(name, getattr(self, name))
-        for name in (
-            "stateful",
-            "drop_remainder",
-            "shuffle",
-            "warm_start",
-            "scale",
-            "linear_skip",
-        ):
+        for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
             check_bool(name, getattr(self, name))
-        for name in ("dropout", "validation_split", "ema_momentum"):
+        for name in ("dropout", "validation_split"):
             check_fraction(name, getattr(self, name))
-        check_lags(self.lags)
         check_verbose(self.verbose)
-        if self.windows == "sliding":
-            self._check_sliding()
-
-    def _check_sliding(self) -> None:
-        """Raise ValueError for what sliding windows cannot do."""
-        for name in ("scale", "linear_skip"):
-            if getattr(self, name):
-                raise ValueError(
-                    f"{name}=True encodes each row once, which needs windows='tiled';"
-                    f" got windows='sliding'. Set windows='tiled', or {name}=False."
-                )
-        for name in ("sequence_length", "batch_size", "epochs"):
-            if getattr(self, name) == "auto":
-                raise ValueError(
-                    f"{name}='auto' is chosen for windows='tiled'; got"
-                    f" windows='sliding'. Set windows='tiled', or {name} to a number."
-                )
-
-    def _asked(self) -> Asked:
-        """What the parameters fix of the encoder."""
-        lags = check_lags(self.lags)
-        has_skip = bool(self.linear_skip) and self.model is None
-        return Asked(bool(self.scale), has_skip, lags)
-
-    @property
-    def _reads(self) -> str:
-        """The dtype in which rows are read; exact where they are scaled."""
-        return "float64" if self.scale or self.linear_skip else "float32"
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # without touching NumPy's global generator
             return int(np.random.SeedSequence().generate_state(1)[0])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _prepare(self, given: Given, begins, y, weights, target, seed: int) -> Prepared:
+    def _prepare(
+        self, settings: Settings, given: Given, begins, y, weights, target, seed: int
+    ) -> Prepared:
         """The network, and what stands between it and the rows.
 
         Rows are series by series.
         """
-        sizes = (self.sequence_length, self.batch_size, self.epochs)
         rows = given, begins, y, weights, target
-        if self._reads == "float32" and "auto" not in sizes:
-            return Prepared(*rows, self._make_recipe(given, target, seed))
+        n_steps, n_lanes = settings.sequence_length, settings.batch_size
+        n_inputs = given.shape.n_features
+        if not settings.chooses:
+            shape = NetworkShape(given.shape.n_steps or n_steps, n_lanes, n_inputs)
+            recipe = self._make_recipe(settings, target, seed, shape)
+            return Prepared(*rows, recipe)
         lesson = lesson_of(given, begins, y, weights, target)
-        plan = make_plan(lesson, self._asked())
-        encoder = None
-        n_inputs, n_skip = given.X.shape[1], 0
+        plan = make_plan(
+            lesson, Asked(settings.scale, settings.linear_skip, settings.lags)
+        )
+        encoder, n_skip = None, 0
         if plan.scale or plan.designs:
             encoder = learn_encoder(lesson, plan, np.ones(len(given.X), bool))
             n_inputs, n_skip = encoder.n_inputs, encoder.n_skip
-        n_steps = choose_sequence_length(self.sequence_length, plan.periods)
-        n_lanes = choose_batch_size(self.batch_size, len(given.X), n_steps)
+        n_steps = choose_sequence_length(n_steps, plan.periods)
+        n_lanes = choose_batch_size(n_lanes, len(given.X), n_steps)
         shape = NetworkShape(n_steps, n_lanes, n_inputs, n_skip)
-        recipe = self._make_recipe(given, target, seed, shape)
+        recipe = self._make_recipe(settings, target, seed, shape)
         return Prepared(*rows, recipe, lesson, plan, encoder)
 
     def _make_recipe(
-        self, given: Given, target, seed: int, shape: NetworkShape | None = None
+        self, settings: Settings, target, seed: int, shape: NetworkShape
     ) -> Recipe:
         """The network that the parameters describe, with how it is trained."""
-        choices = self._compile_arguments()
-        is_tiled = self.windows == "tiled"
-        if shape is None:
-            shape = NetworkShape(
-                given.shape.n_steps or int(self.sequence_length),
-                int(self.batch_size),
-                given.shape.n_features,
-            )
+        is_tiled = settings.is_tiled
+        choices = self._compile_arguments(is_tiled)
         carries = bool(self.stateful)
         has_state = carries or is_tiled
         batch_size = shape.batch_size if has_state else None
@@ -142,7 +102,7 @@ class Preparing(FittedAttributes):
                 "stateful": has_state,
                 "return_sequences": is_tiled,
             }
-            function = self._model_function()
+            function = self._model_function(is_tiled)
             return user_recipe(function, meta, seed, choices, target, carries)
         network = StackedLSTM(
             units=check_units(self.units),

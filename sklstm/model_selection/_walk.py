@@ -65,7 +65,7 @@ class Walk:
         walker = copy.copy(live.estimator)
         if walker.on_gap == "warn":  # predicting with the state carried warns
             walker.on_gap = "ignore"
-        cut = _tiles if walker.windows == "tiled" else _batches
+        cut = _tiles if walker.windows_ == "tiled" else _batches
         places = cut(walker, rows, where)
         pieces = tuple(_safe_indexing(rows, place) for place in places)
         inside, states = replace(live, estimator=walker, way_in=()), []
@@ -77,7 +77,7 @@ class Walk:
     @property
     def unit(self) -> str:
         """What the rows are cut into: "tile" or "batch"."""
-        return "tile" if self.live.estimator.windows == "tiled" else "batch"
+        return "tile" if self.live.estimator.windows_ == "tiled" else "batch"
 
     def zeros(self) -> list[Layers]:
         """Zero state for each piece."""
