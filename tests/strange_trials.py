@@ -99,7 +99,7 @@ def fingerprint(subject: Any) -> Any:
     arrays = [*subject.get_weights(), *sum(state.layers, ()), state.context]
     arrays += [] if state.last_output is None else [state.last_output]
     bits = [(array.dtype, array.shape, array.tobytes()) for array in arrays]
-    return bits, state.position, rows and rows.digest, subject.history_
+    return bits, state.position, rows and rows.digests.tobytes(), subject.history_
 
 
 def held(subject: Any) -> set[str]:

@@ -20,7 +20,7 @@ from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
-from sklstm._rows.training_rows import TrainingRows, digest_rows
+from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
 from sklstm._training.recipe import Recipe
@@ -126,7 +126,7 @@ class Fitting(Preparing):
         targets, weights = self._encode(recipe, target, given, y, sample_weight)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
-        unsorted, (given, order) = given, given.sorted()
+        given, order = given.sorted()
         begins = begins[order]
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(
@@ -150,7 +150,6 @@ class Fitting(Preparing):
             validation=curriculum.validation,
             verbose=int(self.verbose),
         )
-        rows = replace(rows, digest=digest_rows(unsorted.X, unsorted.labels.codes))
         if given.sequences is None:
             rows = replace(rows, series=given.labels.ids, first=first, last=last)
         fitted = Fitted(
@@ -189,7 +188,8 @@ class Fitting(Preparing):
             shuffle=bool(self.shuffle),
             seed=seed,
         )
-        rows = TrainingRows(given.X.shape, b"", plan.n_dropped, plan.start_position)
+        lengths = np.bincount(given.labels.codes)
+        rows = TrainingRows.of(given.X, lengths, plan.n_dropped, plan.start_position)
         if given.labels.ids is not None and recipe.batch_size is None:
             zero = sliding.zero_of_panel(given, recipe.sequence_length)
         else:
@@ -210,7 +210,10 @@ class Fitting(Preparing):
             shuffle=bool(self.shuffle),
             seed=seed,
         )
-        rows = TrainingRows(given.X.shape, b"", 0, 0)
+        # Sequences have no names by which those of a later call could be matched.
+        lengths = np.bincount(given.labels.codes)
+        lengths = lengths if given.sequences is None else np.array([len(given.X)])
+        rows = TrainingRows.of(given.X, lengths, n_dropped=0, start_position=0)
         return curriculum, rows, tiled.zero_state(recipe.network, given)
 
     def _open_checkpoint(
