@@ -235,8 +235,8 @@ def test_shuffled_folds_raise_our_error():
 def test_fit_newest_first_raises(kind):
     estimator = regressor(**kind)
     text = (
-        "must be in time order, each label once: row 1 of X is 2024-10-24.*, but row 0"
-        r" before it 2024-10-25.*, and 297 more.*newest first or shuffled with sort"
+        "must be in time order, each label once: row 1 of X is 2024-10-24, but row 0"
+        r" before it 2024-10-25, and 297 more.*newest first or shuffled with sort"
     )
     assert_refused(estimator, lambda: estimator.fit(X[::-1], y[::-1]), text)
 

@@ -188,13 +188,14 @@ def _find_replayed(
         is_early = first[code] < fit_first[code]
         where = "before" if is_early else "among"
         why = "rows from before the fit" if is_early else "a part of its rows"
+        begin, *ends = axis.names(first[code], fit_first[code], fit_last[code])
         raise ValueError(
-            f"X begins with {axis.name(first[code])} for {labels.series_name(code)},"
-            f" {where} the rows of fit, which are from {axis.name(fit_first[code])} to"
-            f" {axis.name(fit_last[code])}: the state for {why} is not kept. Pass the"
-            " rows from the first one of fit on and slice the answer, pass later rows,"
-            " or call reset_states() to read rows from zero state. In cross-validation,"
-            " use TimeSeriesSplit or PanelSplit, whose test rows follow."
+            f"X begins with {begin} for {labels.series_name(code)}, {where} the rows of"
+            f" fit, which are from {' to '.join(ends)}: the state for {why} is not"
+            " kept. Pass the rows from the first one of fit on and slice the answer,"
+            " pass later rows, or call reset_states() to read rows from zero state. In"
+            " cross-validation, use TimeSeriesSplit or PanelSplit, whose test rows"
+            " follow."
         )
     in_fit = replays[labels.codes] & (ordinals <= fit_last[labels.codes])
     return replays, in_fit
