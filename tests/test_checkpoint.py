@@ -427,8 +427,12 @@ def train_in_process(folder, counter, result):
 
 
 @pytest.mark.slow
-def test_fit_checkpoint_survives_twenty_sigkills(tmp_path):
-    """After twenty kills at random moments, training ends with the same weights."""
+def test_fit_checkpoint_survives_twenty_sigkills(tmp_path, monkeypatch):
+    """After twenty kills at random moments, training ends with the same weights.
+
+    Those killed take their program from one folder, so that only one compiles it.
+    """
+    monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / "programs"))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sklstm.regressor", "test_checkpoint"])
     folder, result = tmp_path / "kept", tmp_path / "end.npz"
