@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import make_rows
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 N = 12
 X = make_rows(N, 2, seed=1)

@@ -13,6 +13,7 @@ from helpers import (
     assert_close,
     make_rows,
 )
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import (
@@ -21,8 +22,6 @@ from sklearn.metrics import (
 from sklearn.model_selection import (
     TimeSeriesSplit,
 )
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 T, B = 2, 3
 X = make_rows(60, 2, seed=1) * [1.0, 5.0] + [0.0, 3.0]

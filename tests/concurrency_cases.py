@@ -7,9 +7,8 @@ from typing import Any
 
 import joblib
 from helpers import assert_identical_weights, assert_same_state, make_rows
+from plain import StatefulLSTMRegressor
 from sklearn.model_selection import TimeSeriesSplit, cross_validate
-
-from sklstm import StatefulLSTMRegressor
 
 PATIENCE = 180  # seconds; the slowest wait in these tests takes a tenth of it
 N = 30

@@ -33,8 +33,7 @@ from helpers import (
     seeds,
 )
 from hypothesis import strategies as st
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 # --------------------------------------------------------------------------------------
 # The pool of fitted networks

@@ -16,8 +16,7 @@ from helpers import (
     keras_loop,
     make_rows,
 )
-
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 
 T, B, K = 2, 3, 5
 N, N_NEW = T - 1 + B * K, 7

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from helpers import TRAINING, NaiveLSTM, make_rows, seeds
 from hypothesis import strategies as st
-
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 
 T, B, N_FEATURES = 4, 2, 2
 DAY = pd.Timedelta(days=1)

@@ -15,15 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from strange_arguments import LABELS, UNITS, WINDOWS, B, T, Trial, X, frame, y
 
-from sklstm import (
-    SlidingWindow,
-    StatefulLSTMClassifier,
-    StatefulLSTMRegressor,
-)
+from sklstm import SlidingWindow
 from sklstm.streaming import Stream
 
 
@@ -99,7 +96,7 @@ def fingerprint(subject: Any) -> Any:
     arrays = [*subject.get_weights(), *sum(state.layers, ()), state.context]
     arrays += [] if state.last_output is None else [state.last_output]
     bits = [(array.dtype, array.shape, array.tobytes()) for array in arrays]
-    return bits, state.position, rows and rows.digest, subject.history_
+    return bits, state.position, rows and rows.digests.tobytes(), subject.history_
 
 
 def held(subject: Any) -> set[str]:

@@ -6,8 +6,7 @@ import string
 
 import numpy as np
 import pytest
-
-from sklstm import StatefulLSTMClassifier
+from plain import StatefulLSTMClassifier
 
 ALPHABET = np.array(list(string.ascii_uppercase))
 VALUES = np.arange(26)[:, np.newaxis] / 26

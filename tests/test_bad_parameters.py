@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pytest
 from bad_input_cases import NAN, X, assert_refused, regressor, y
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 POSITIVE_INTS = ["units", "epochs", "batch_size", "sequence_length"]
 

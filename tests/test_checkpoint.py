@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_identical_weights
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklstm
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm._estimator.given import read_training_rows
 from sklstm.persistence import PersistenceError
 
@@ -427,8 +427,12 @@ def train_in_process(folder, counter, result):
 
 
 @pytest.mark.slow
-def test_fit_checkpoint_survives_twenty_sigkills(tmp_path):
-    """After twenty kills at random moments, training ends with the same weights."""
+def test_fit_checkpoint_survives_twenty_sigkills(tmp_path, monkeypatch):
+    """After twenty kills at random moments, training ends with the same weights.
+
+    Those killed take their program from one folder, so that only one compiles it.
+    """
+    monkeypatch.setenv("SKLSTM_CACHE", str(tmp_path / "programs"))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sklstm.regressor", "test_checkpoint"])
     folder, result = tmp_path / "kept", tmp_path / "end.npz"
@@ -463,7 +467,7 @@ def test_fit_checkpoint_survives_twenty_sigkills(tmp_path):
 FULL_DISK = """
 import resource, signal, sys, warnings
 import numpy as np
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 X, y = np.random.default_rng(0).normal(size=(2, 30))
 model = StatefulLSTMRegressor(8, epochs=3, random_state=0)

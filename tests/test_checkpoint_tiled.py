@@ -17,8 +17,8 @@ from persistence_cases import (
     panel,
     targets,
 )
+from plain import StatefulLSTMClassifier
 
-from sklstm import StatefulLSTMClassifier
 from sklstm._training.checkpoint import Checkpoint
 
 

@@ -262,18 +262,24 @@ def test_ordinals_refuse_missing_labels(time):
     ("time", "name"),
     [
         (HOURS[5:], "2024-03-01 05:00"),
+        (HOURS, "2024-03-01 00:00"),
+        (HOURS[:1], "2024-03-01"),  # one label alone tells no step
         (pd.DatetimeIndex(["2024-03-01 05:00:30"]), "2024-03-01 05:00:30"),
+        (pd.DatetimeIndex(["2024-03-01", "2024-03-02 17:03"]), "2024-03-01 00:00"),
         (AWARE[5:], "2024-03-01 05:00+01:00"),
-        (HOURS[:1], "2024-03-01 00:00"),
+        (HOURS.tz_localize("America/St_Johns"), "2024-03-01 00:00-03:30"),
+        (DAYS.tz_localize("America/St_Johns"), "2024-03-01"),
+        (DAYS[::-1], "2024-03-03"),  # no step forward, so none is known
         (DAYS, "2024-03-01"),
         (pd.date_range("2024-03-01", periods=3, freq="MS"), "2024-03-01"),
         (pd.period_range("2024-03-01", periods=2, freq="Q"), "2024Q1"),
         ([117], "117"),
     ],
 )
-def test_name_is_the_label_as_a_reader_knows_it(time, name):
+def test_names_are_the_labels_as_a_reader_knows_them(time, name):
+    """Midnights have no time of the day, unless it is told among others."""
     axis = learn(time)
-    assert axis.name(axis.ordinals(pd.Index(time))[0]) == name
+    assert axis.names(*axis.ordinals(pd.Index(time)))[0] == name
 
 
 def test_find_breaks_looks_at_each_series_by_itself():

@@ -18,9 +18,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import assert_close, assert_identical_weights, assert_same_state, make_rows
+from plain import StatefulLSTMRegressor
 
 import sklstm
-from sklstm import StatefulLSTMRegressor
 
 T, B, K = 2, 3, 7
 N = T - 1 + B * K
@@ -182,7 +182,7 @@ CHILD = """
 import faulthandler, json, signal, warnings
 faulthandler.dump_traceback_later(110, exit=True)  # a fit that nothing interrupts
 import numpy as np
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 import keras
 
 # A background job of some shells starts with the signal ignored.

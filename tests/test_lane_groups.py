@@ -22,8 +22,8 @@ from helpers import (
     make_rows,
     weight_change,
 )
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm._compiled.program_pool import POOL
 from sklstm._network import one_batch as graphs
 from sklstm._network.architecture import StackedLSTM

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import PARITY, NaiveLSTM, assert_close, assert_same_state
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 T, F = 5, 2
 

@@ -11,10 +11,9 @@ import pytest
 from helpers import (
     assert_identical_weights,
 )
+from plain import StatefulLSTMRegressor
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-
-from sklstm import StatefulLSTMRegressor
 
 ROWS = np.random.default_rng(0).normal(size=(24, 2))
 COPIES = {

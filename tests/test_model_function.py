@@ -39,9 +39,8 @@ from model_functions import (
     two_lstms,
     y,
 )
+from plain import StatefulLSTMClassifier
 from sklearn.base import clone
-
-from sklstm import StatefulLSTMClassifier
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from helpers import (
     windows_by_hand,
 )
 from model_functions import LABELS, B, N, T, X, regressor, simple_rnn, y
+from plain import StatefulLSTMClassifier
 from sklearn.base import clone
-
-from sklstm import StatefulLSTMClassifier
 
 
 class Told(Exception):

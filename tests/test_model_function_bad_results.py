@@ -17,8 +17,7 @@ from model_functions import (
     start,
     y,
 )
-
-from sklstm import StatefulLSTMClassifier
+from plain import StatefulLSTMClassifier
 
 
 def two_outputs(meta):

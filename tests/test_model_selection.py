@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import (
@@ -18,7 +19,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import SlidingWindow, StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm import SlidingWindow
 from sklstm.model_selection import StateComparison, compare_states
 
 CONDITIONS = ["carried", "reset", "swapped"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import assert_close, assert_same_state, make_rows, outputs_of
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import walk, zero_state
 from sklstm._network import numpy_forward

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 from bad_input_cases import assert_refused
 from helpers import make_rows
-
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 
 N = 10
 DAYS = pd.date_range("2024-01-01", periods=N)

@@ -31,8 +31,7 @@ from panel_cases import (
     make_series,
     target_of,
 )
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=KIND_NAMES)
 
@@ -235,6 +234,20 @@ def test_set_states_of_series_not_known_joins_it():
     estimator.set_states(other.get_states("x"))
     assert list(estimator.series_) == [*fitted().series_, "x"]
     assert_close(estimator.get_states("x").h[0], other.get_states("x").h[0], **ROUNDING)
+
+
+def test_set_states_without_last_output_keeps_that_of_others():
+    """A state from before any row has none; other series can still be forecast."""
+    estimator, other = fitted(), fitted()
+    other._fitted = other._fitted.in_state(other._fitted.zero)
+    taken = other.get_states(["a", "c"])
+    assert taken.last_output is None
+    expected = estimator.forecast(3, feedback=lambda p, k: [p, p], series="b")
+    estimator.set_states(taken)
+    forecast = estimator.forecast(3, feedback=lambda p, k: [p, p], series="b")
+    np.testing.assert_array_equal(forecast, expected)
+    with pytest.raises(ValueError, match="No row was seen since the last reset"):
+        estimator.forecast(3, feedback=lambda p, k: [p, p], series="a")
 
 
 @each_kind

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_close
+from plain import StatefulLSTMRegressor
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklstm import ContinuityWarning, StatefulLSTMRegressor, stream
+from sklstm import ContinuityWarning, stream
 
 SHOPS = ["south", "north", "west"]
 N_TRAIN, N_ROWS = 24, 34  # days

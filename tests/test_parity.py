@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from parity_cases import EPOCHS, OPTIMIZERS, TASKS, assert_parity, lstm_loop, make_data
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 GEOMETRIES = list(itertools.product([(4,), (4, 3)], [1, 3, 7], [1, 5]))
 #: The target of each geometry.

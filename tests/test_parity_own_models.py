@@ -10,8 +10,7 @@ from helpers import (
     keras_loop,
 )
 from parity_cases import EPOCHS, N_FEATURES, OPTIMIZERS, assert_parity, make_data
-
-from sklstm import StatefulLSTMRegressor
+from plain import StatefulLSTMRegressor
 
 
 def inputs_of(meta: dict[str, Any]) -> Any:

@@ -12,8 +12,7 @@ from helpers import (
     assert_same_weights,
 )
 from parity_cases import EPOCHS, OPTIMIZERS, assert_parity, lstm_loop, make_data
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 
 def test_fit_class_weight_equals_keras_loop_with_sample_weight():

@@ -36,10 +36,10 @@ from persistence_cases import (
     small,
     y,
 )
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn import config_context
 from sklearn.base import clone
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, describe
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from persistence_cases import read_bytes, small_file, small_once
+from plain import StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMRegressor, _archive
+from sklstm import _archive
 from sklstm.persistence import PersistenceError, read, write
 
 

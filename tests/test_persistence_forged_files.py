@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from helpers import assert_identical_weights
 from persistence_cases import X, fitted_once, read_bytes, small_file, small_once
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, describe, rebuild
 
 
@@ -106,8 +106,8 @@ BAD_HEADERS: dict[tuple, list[tuple[Any, str]]] = {
     ],
     ("input", "n_windows"): [(-1, "as n_windows in"), (2**64, "as n_windows in")],
     ("input", "training_rows"): [([], "as training_rows in")],
-    ("input", "training_rows", "shape"): [([12, 9], "training rows")],
-    ("input", "training_rows", "digest"): [("no digest", "as digest in")],
+    ("input", "training_rows", "digest"): [("no digest", "as shape in training_rows")],
+    ("input", "training_rows", "n_dropped"): [(-1, "as n_dropped in training_rows")],
     ("history",): [
         (["loss", "loss"], "the names of its history"),
         ([], "arrays that do not belong to its estimator: .'history/0'."),

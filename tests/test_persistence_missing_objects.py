@@ -27,8 +27,8 @@ from persistence_cases import (
     small,
     y,
 )
+from plain import StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError
 
 

@@ -29,8 +29,8 @@ from persistence_cases import (
     round_trip,
     targets,
 )
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklstm._rows.continuity import ContinuityWarning, TimeAxis
 from sklstm.persistence import PersistenceError, describe, read, rebuild, write
 from sklstm.persistence._checked import Store

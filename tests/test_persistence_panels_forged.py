@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from persistence_cases import N_DAYS, fitted_panel, panel
+from plain import StatefulLSTMRegressor
 from test_persistence_forged_files import HOSTILE, put, ways_into
 
-from sklstm import StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, describe, rebuild
 
 Header, Arrays = dict[str, Any], dict[str, np.ndarray]
@@ -95,10 +95,10 @@ BAD_HEADERS: dict[tuple, list[tuple[Any, str]]] = {
     ],
     ("input", "n_dimensions"): [(3, "n_dimensions in input, for rows of series")],
     ("input", "training_rows", "series"): [
-        (1, "'training_rows/first' should have shape"),
+        (1, "'training_rows/lengths' should have shape"),
         (2, "the number of an index of series"),
         (-1, "as series in training_rows"),
-        (None, "'training_rows/first' should have shape"),
+        (None, "'training_rows/lengths' should have shape"),
     ],
     ("input", "training_rows", "has_labels"): [
         (False, "do not belong to its estimator"),

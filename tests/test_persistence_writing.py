@@ -9,9 +9,9 @@ import os
 import numpy as np
 import pytest
 from persistence_cases import X, small
+from plain import StatefulLSTMRegressor
 from sklearn.exceptions import NotFittedError
 
-from sklstm import StatefulLSTMRegressor
 from sklstm.persistence import PersistenceError, read, write
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import make_rows
+from helpers import make_rows, weight_change
 from keras import layers
+from plain import StatefulLSTMRegressor
 
-from sklstm import StatefulLSTMRegressor
 from sklstm._compiled import program_pool as engine
 from sklstm._compiled.device_arrays import Latest
 from sklstm._compiled.training_program import _filled
@@ -77,6 +77,64 @@ def test_put_rows_of_windows_keeps_one_target_each():
     assert rows.values.shape[0] >= 15000
     assert rows.targets.shape[0] == rows.weights.shape[0] == rows.room < 400
     assert rows.put_table(np.zeros((3, 100), np.int32)).shape[0] < 10
+
+
+class CountedLoss:
+    """A loss in Python, called while a program is traced and at no other time."""
+
+    def __init__(self):
+        self.n_calls = 0
+
+    def __call__(self, y_true, y_pred):
+        self.n_calls += 1
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+def tiled(loss, **options):
+    """A regressor of three lanes of tiles of four rows."""
+    settings = {"batch_size": 3, "sequence_length": 4, "epochs": 3, "random_state": 0}
+    return StatefulLSTMRegressor(
+        2, windows="tiled", loss=loss, **{**settings, **options}
+    )
+
+
+@pytest.mark.parametrize("panel", [False, True], ids=["one series", "panel"])
+def test_fit_tiled_again_with_other_cuts_does_not_trace_again(panel):
+    """`shuffle` moves the cuts in each epoch, and other rows have other ones.
+
+    In a panel, series begin inside tiles at other steps, too.
+    """
+    loss = CountedLoss()
+
+    def train(n, **options):
+        X = np.column_stack([np.arange(n) % 7, make_rows(n, 2, seed=1)])
+        model = tiled(loss, series_id=0 if panel else None, **options)
+        return model.fit(X, X[:, 1]).get_weights()
+
+    first = train(60)
+    n_traced = loss.n_calls
+    assert n_traced > 0
+    for random_state in (1, 2, 3):
+        assert weight_change(first, train(60, random_state=random_state)) > 1e-4
+    for n in (33, 47, 64):
+        train(n)
+    train(60, shuffle=False)
+    assert loss.n_calls == n_traced
+
+
+def test_fit_tiled_panel_traces_once_however_series_meet_the_cuts():
+    """Series of whole tiles begin with one only in the epochs that move no cut.
+
+    Callbacks are called after each epoch, whose tiles go to the program by themselves.
+    """
+    loss, hook = CountedLoss(), keras.callbacks.LambdaCallback()
+    X = np.column_stack([np.arange(60) // 12, make_rows(60, 2, seed=1)])
+    tiled(loss, epochs=1, series_id=0, callbacks=[hook]).fit(X, X[:, 1])
+    n_traced = loss.n_calls
+    for random_state in range(4):
+        model = tiled(loss, epochs=8, series_id=0, callbacks=[hook])
+        model.set_params(random_state=random_state).fit(X, X[:, 1])
+    assert loss.n_calls == n_traced
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """scikit-learn's own checks of both estimators."""
 
 import pytest
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 IN_STATE = "order carries meaning in a sequence: what a row is answered depends on the"
 

@@ -106,6 +106,25 @@ def test_transform_of_following_rows_continues_those_of_fit():
     )
 
 
+def test_transform_of_rows_of_fit_and_more_replays_and_goes_on():
+    rows = rows_of(12, 2)
+    window = SlidingWindow(4).fit(rows[:7])
+    np.testing.assert_array_equal(
+        window.transform(rows), SlidingWindow(4).fit_transform(rows)
+    )
+
+
+def test_transform_of_repeating_rows_of_fit_and_more_follows_and_warns():
+    """One day of three hours after two: they may be the third day, or all three."""
+    hours = np.eye(3)[np.arange(9) % 3]
+    window = SlidingWindow(2).fit(hours[:6])
+    with pytest.warns(UserWarning, match="equal to the 6 rows.*repeat") as record:
+        out = window.transform(hours)
+    assert [warning.filename for warning in record] == [__file__]
+    np.testing.assert_array_equal(out, naive_windows(hours[:6], hours, 2))
+    assert np.isnan(window.transform(hours[:6])[0, 0]).all()
+
+
 @pytest.mark.parametrize(
     "change",
     [

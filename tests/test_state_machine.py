@@ -50,8 +50,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 TOO_CLOSE = 1e-4  # outputs whose largest two differ by less may decode either way
 

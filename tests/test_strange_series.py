@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import scipy.sparse
+from plain import StatefulLSTMRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -38,11 +39,7 @@ from strange_trials import (
     assert_taken_or_refused,
 )
 
-from sklstm import (
-    StatefulLSTMRegressor,
-    frame_series,
-    stream,
-)
+from sklstm import frame_series, stream
 
 pytestmark = EXPECTED_WARNINGS
 

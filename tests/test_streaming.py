@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_close, assert_same_state
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -15,12 +16,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from sklstm import (
-    SlidingWindow,
-    StatefulLSTMClassifier,
-    StatefulLSTMRegressor,
-    stream,
-)
+from sklstm import SlidingWindow, stream
 
 N_TRAIN = 60
 DATES = pd.date_range("2024-01-01", periods=100, freq="D")

@@ -7,12 +7,13 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import ContinuityWarning, StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm import ContinuityWarning
 from sklstm.model_selection import PanelSplit, compare_states
 
 T = 4

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_close
+from plain import StatefulLSTMRegressor
 from plotting_cases import X as PLAIN
 from plotting_cases import fitted, legend_of, shown_ticks, texts
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import StatefulLSTMRegressor
 from sklstm.plotting import LanesDisplay, StateDisplay
 
 #: Two batches of two lanes, each tile of three rows; the second lane ends early.

@@ -31,9 +31,8 @@ from helpers import (
 from hypothesis import given
 from hypothesis import strategies as st
 from law_cases import COPIES, assert_unchanged, snapshot
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.base import clone
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 
 class Spec(NamedTuple):

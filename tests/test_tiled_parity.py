@@ -19,6 +19,7 @@ from helpers import (
     weight_change,
 )
 from parity_cases import TASKS, make_data
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from tiled_cases import (
     Run,
     lanes_of,
@@ -26,8 +27,6 @@ from tiled_cases import (
     tiled_lstm,
     walk_series,
 )
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 B, T, K = 3, 4, 3
 EPOCHS = 3
@@ -346,6 +345,43 @@ def test_fit_tiled_own_model_equals_keras_loop():
         aligned=True,
     )
     assert_tiled_parity(estimator, loop, build_gru, frame, values, runs)
+
+
+def normalised(meta):
+    """A network that keeps the mean and variance of the last batch it has seen."""
+    import keras
+
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=shape),
+            keras.layers.BatchNormalization(momentum=0.0),
+            keras.layers.LSTM(2, stateful=True, return_sequences=True),
+            keras.layers.Dense(1),
+        ]
+    )
+
+
+@pytest.mark.parametrize("n_rows", [7, 8, 9])
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_fit_tiled_batch_normalisation_sees_live_rows_only(call, n_rows):
+    """Where a tile has no row, others of the tile stand in, each as often.
+
+    The last tile has one row, two or three. In `fit` the other lane has none left.
+    """
+    X = make_rows(n_rows, 2, seed=7)
+    X[0] = 1000.0
+    estimator = StatefulLSTMRegressor(
+        model=normalised, windows="tiled", sequence_length=3, batch_size=2, epochs=1,
+        shuffle=False, loss="mse", random_state=0,
+    )  # fmt: skip
+    getattr(estimator, call)(X, X[:, 0])
+    _, _, mean, variance = estimator.get_weights()[:4]
+    last = X[6:]
+    if call == "partial_fit" and n_rows == 8:
+        last = X[[6, 7, 6]]  # one lane of three steps
+    assert_close(mean, last.mean(axis=0), rtol=1e-5)
+    assert_close(variance, last.var(axis=0), rtol=1e-4, atol=1e-6)
 
 
 # --------------------------------------------------------------------------------------

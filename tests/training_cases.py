@@ -15,8 +15,7 @@ import numpy as np
 from helpers import (
     make_rows,
 )
-
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 T, B, K = 2, 3, 7
 N = T - 1 + B * K  # rows that fill K batches with none left over

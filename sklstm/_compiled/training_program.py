@@ -291,7 +291,9 @@ class Trainer:
             rows = tf.gather(table, k)  # (T, B)
             live = tf.reshape(rows != EMPTY, (-1,))  # (T * B,)
             at = tf.maximum(rows, 0)
-            x = tf.gather(values, at)  # (T, B, F)
+            # a layer of the user's may look across the batch
+            read_at = _filled_tile(rows) if isinstance(graph, KerasGraph) else at
+            x = tf.gather(values, read_at)  # (T, B, F)
             flat_at = tf.reshape(at, (-1,))
             y, w = tf.gather(targets, flat_at), tf.gather(weights, flat_at)
             steps = tf.unstack(tf.gather(all_steps, k))
@@ -392,6 +394,18 @@ def _filled(ends):
     first = tf.argmax(live, output_type=tf.int32)
     lanes = first + (tf.range(ends.shape[0]) - first) % tf.reduce_sum(live)
     return tf.gather(ends, lanes)
+
+
+def _filled_tile(rows):
+    """A tile, of shape (T, B), whose empty steps repeat those with a row in turn."""
+    flat_rows = tf.reshape(rows, (-1,))
+    n = flat_rows.shape[0]
+    live = flat_rows != EMPTY
+    places = tf.sort(tf.where(live, tf.range(n), n))  # those with a row come first
+    n_live = tf.reduce_sum(tf.cast(live, tf.int32))
+    nth = tf.cumsum(tf.cast(~live, tf.int32)) - 1  # of the empty steps
+    others = tf.gather(flat_rows, tf.gather(places, nth % n_live))
+    return tf.reshape(tf.where(live, flat_rows, others), rows.shape)
 
 
 def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:

@@ -23,7 +23,7 @@ from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
 from sklstm._estimator.settings import Settings
-from sklstm._rows.training_rows import TrainingRows, digest_rows
+from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
 from sklstm._training.recipe import Recipe
@@ -134,7 +134,7 @@ class Fitting(Preparing):
         weights = self._weights(given, y, sample_weight, target)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
-        unsorted, (given, order) = given, given.sorted()
+        given, order = given.sorted()
         begins, y, weights = begins[order], y[order], weights[order]
         prepared = self._prepare(settings, given, begins, y, weights, target, seed)
         recipe, encoder = prepared.recipe, prepared.encoder
@@ -151,7 +151,7 @@ class Fitting(Preparing):
         encoded, targets = prepared.encoded(encoder)
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(
-            recipe, encoded, begins, targets, weights, seed, settings.batch_size
+            recipe, given, encoded, begins, targets, weights, seed, settings.batch_size
         )
         zero = with_context(encoder, zero)
         check_weights(weights, curriculum.trained)
@@ -172,8 +172,6 @@ class Fitting(Preparing):
             validation=curriculum.validation,
             verbose=int(self.verbose),
         )
-        rows = replace(rows, shape=given.X.shape)  # as they came, not as encoded
-        rows = replace(rows, digest=digest_rows(unsorted.X, unsorted.labels.codes))
         if given.sequences is None:
             rows = replace(rows, series=given.labels.ids, first=first, last=last)
         fitted = Fitted(
@@ -199,12 +197,14 @@ class Fitting(Preparing):
             checkpoint.remove()
         return self
 
-    def _fit_sliding(self, recipe, given, begins, targets, weights, seed, batch_size):
+    def _fit_sliding(
+        self, recipe, given, encoded, begins, targets, weights, seed, batch_size
+    ):
         """What to train on, how the rows are read again, and the zero state."""
-        windows = sliding.training_windows(given, begins, recipe)
+        windows = sliding.training_windows(encoded, begins, recipe)
         curriculum, plan = sliding.curriculum(
             windows,
-            given,
+            encoded,
             targets,
             weights,
             validation_split=float(self.validation_split),
@@ -214,7 +214,8 @@ class Fitting(Preparing):
             shuffle=bool(self.shuffle),
             seed=seed,
         )
-        rows = TrainingRows(given.X.shape, b"", plan.n_dropped, plan.start_position)
+        lengths = np.bincount(given.labels.codes)
+        rows = TrainingRows.of(given.X, lengths, plan.n_dropped, plan.start_position)
         if given.labels.ids is not None and recipe.batch_size is None:
             zero = sliding.zero_of_panel(given, recipe.sequence_length)
         else:
@@ -222,10 +223,12 @@ class Fitting(Preparing):
             zero = zero.replace(series=given.labels.ids)
         return curriculum, rows, zero
 
-    def _fit_tiled(self, recipe, given, begins, targets, weights, seed, batch_size):
+    def _fit_tiled(
+        self, recipe, given, encoded, begins, targets, weights, seed, batch_size
+    ):
         """The same for tiled windows."""
         curriculum = tiled.curriculum(
-            given,
+            encoded,
             begins,
             targets,
             weights,
@@ -235,7 +238,10 @@ class Fitting(Preparing):
             shuffle=bool(self.shuffle),
             seed=seed,
         )
-        rows = TrainingRows(given.X.shape, b"", 0, 0)
+        # Sequences have no names by which those of a later call could be matched.
+        lengths = np.bincount(given.labels.codes)
+        lengths = lengths if given.sequences is None else np.array([len(given.X)])
+        rows = TrainingRows.of(given.X, lengths, n_dropped=0, start_position=0)
         return curriculum, rows, tiled.zero_state(recipe.network, given)
 
     def _open_checkpoint(

@@ -1,8 +1,9 @@
 """How the rows of a call go on from the rows seen: what starts anew, what is replayed.
 
 Labels decide where rows carry any: the rows of the fit are replayed from zero state,
-later ones follow. Without labels the content decides, unless the rows of the fit repeat
-so that a continuation could look the same.
+later ones follow. Without labels the content decides: where every series begins with
+the rows that it had in the fit these are replayed, unless they repeat so that a
+continuation could look the same.
 """
 
 from __future__ import annotations
@@ -82,9 +83,7 @@ def follow(
     no_replay = np.zeros(n_series, bool)
     no_breaks = np.zeros(n_rows, bool)
     if axis is None or labels.time is None or on_gap == "ignore":
-        replays = no_replay
-        if _is_replayed_unlabelled(fitted, given, replay, stacklevel + 1):
-            replays = ~no_replay
+        replays = _replayed_by_content(fitted, given, replay, lanes, stacklevel + 1)
         last_seen = np.full(n_series, NEVER)
         return Following(lanes, replays, no_breaks, last_seen)
     ordinals = axis.ordinals(labels.time)
@@ -189,44 +188,51 @@ def _find_replayed(
         is_early = first[code] < fit_first[code]
         where = "before" if is_early else "among"
         why = "rows from before the fit" if is_early else "a part of its rows"
+        begin, *ends = axis.names(first[code], fit_first[code], fit_last[code])
         raise ValueError(
-            f"X begins with {axis.name(first[code])} for {labels.series_name(code)},"
-            f" {where} the rows of fit, which are from {axis.name(fit_first[code])} to"
-            f" {axis.name(fit_last[code])}: the state for {why} is not kept. Pass the"
-            " rows from the first one of fit on and slice the answer, pass later rows,"
-            " or call reset_states() to read rows from zero state. In cross-validation,"
-            " use TimeSeriesSplit or PanelSplit, whose test rows follow."
+            f"X begins with {begin} for {labels.series_name(code)}, {where} the rows of"
+            f" fit, which are from {' to '.join(ends)}: the state for {why} is not"
+            " kept. Pass the rows from the first one of fit on and slice the answer,"
+            " pass later rows, or call reset_states() to read rows from zero state. In"
+            " cross-validation, use TimeSeriesSplit or PanelSplit, whose test rows"
+            " follow."
         )
     in_fit = replays[labels.codes] & (ordinals <= fit_last[labels.codes])
     return replays, in_fit
 
 
-def _is_replayed_unlabelled(
-    fitted: Fitted, given: Given, replay: bool | None, stacklevel: int
-) -> bool:
-    """Whether rows without labels are those of the fit."""
-    rows, state = fitted.training_rows, fitted.state
+def _replayed_by_content(
+    fitted: Fitted,
+    given: Given,
+    replay: bool | None,
+    lanes: np.ndarray,
+    stacklevel: int,
+) -> np.ndarray:
+    """Which series begin with the rows of the fit, told by their content.
+
+    All that the fit had, or none, since labels would tell of a mixture.
+    """
+    rows, labels = fitted.training_rows, given.labels
     if replay is not None or rows is None:
-        return bool(replay) and rows is not None
-    if state.is_cold or not rows.are(given.X, given.labels.codes):
-        return False
-    if given.X.ndim == 2 and _all_repeat(given):
+        return np.full(labels.n_series, bool(replay) and rows is not None)
+    ordered, _ = given.sorted()
+    known = match_series(rows.series, labels.ids)
+    lengths = np.bincount(labels.codes, minlength=labels.n_series)
+    first = rows.first_in(ordered.X, lengths, known)
+    # a series that was just reset has forgotten the fit: its rows are read from cold
+    replays = (known >= 0) & fitted.state.has_rows(lanes) & bool(first)
+    if replays.any() and given.X.ndim == 2 and all(map(repeats, first)):
+        n = sum(map(len, first))
+        what = "is equal to" if n == len(given.X) else "begins with rows equal to"
         warnings.warn(
-            f"X is equal to the {len(given.X)} rows of fit, but these repeat, so that"
-            " rows that follow them could look the same: they are taken for rows that"
-            " follow. Pass replay=True to predict the rows of fit from the start, or"
-            " replay=False for rows that follow, or give X an index of dates.",
+            f"X {what} the {n} rows of fit, but these repeat, so that rows that follow"
+            " them could look the same: they are taken for rows that follow. Pass"
+            " replay=True to predict the rows of fit from the start, or replay=False"
+            " for rows that follow, or give X an index of dates.",
             stacklevel=stacklevel + 1,
         )
-        return False
-    return True
-
-
-def _all_repeat(given: Given) -> bool:
-    """Whether the rows of every series repeat, so that later ones may be the same."""
-    ordered, _ = given.sorted()
-    ends = np.cumsum(np.bincount(ordered.labels.codes))[:-1]
-    return all(map(repeats, np.split(ordered.X, ends)))
+        return np.zeros_like(replays)
+    return replays
 
 
 def _last_seen(state: RecurrentState, lanes: np.ndarray) -> np.ndarray:

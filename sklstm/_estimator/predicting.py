@@ -48,8 +48,9 @@ class Predicting(FittedAttributes):
             the fit are known again, and replayed from zero state instead, unless the
             state was just reset. Labels tell which these are, where X has an index of
             dates, periods or integers: those of the fit, from the first one on, and
-            more rows may follow them in the same call. Without labels, X must be
-            exactly what `fit` was given; a part of it is taken for new rows.
+            more rows may follow them in the same call. Without labels, their content
+            tells: X must begin with all of them, each series with all of its own; a
+            part of them is taken for new rows.
         replay : bool, default=None
             Whether X begins with the rows of the fit. None finds out, and warns where
             rows without labels repeat, so that a continuation could look the same.
@@ -181,7 +182,7 @@ class Predicting(FittedAttributes):
         ----------
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
-            Rows as in `predict`: those that follow, or exactly those given to `fit`.
+            Rows as in `predict`: those that follow, or those given to `fit` and on.
 
         Returns
         -------

@@ -160,19 +160,28 @@ class TimeAxis:
             follows &= np.is_busday(end.astype("M8[D]"), str(self.calendar))
         return follows
 
-    def name(self, ordinal: int) -> str:
-        """The label as a reader knows it, such as "2024-03-01 05:00" or "2024Q1"."""
+    def names(self, *ordinals: int) -> list[str]:
+        """Labels as a reader knows them, such as "2024-03-01 05:00" or "2024Q1".
+
+        Dates come without a time where each is a midnight and no usual step is shorter.
+        """
         if self.kind == "integer":
-            return str(int(ordinal))
+            return [str(int(ordinal)) for ordinal in ordinals]
         if self.kind == "period":
-            return str(pd.Period(ordinal=int(ordinal), freq=self.freq))
-        label = pd.Timestamp(np.datetime64(int(ordinal), self.unit), tz="UTC")
-        label = label.tz_convert(self.tz)  # to None: without a zone
-        in_days = self.calendar or (self.step or 1) % self._hours(24) == 0
-        if in_days and label.time().isoformat() == "00:00:00":
-            return f"{label:%Y-%m-%d}"
-        has_seconds = label.second or label.microsecond or label.nanosecond
-        return label.isoformat(" ", "auto" if has_seconds else "minutes")
+            return [str(pd.Period(ordinal=int(n), freq=self.freq)) for n in ordinals]
+        at = np.array(ordinals, np.int64)
+        wall, days = self._wall(at), self._wall(at).astype("M8[D]")
+        in_days = self.calendar or (self.step or 0) % self._hours(24) == 0
+        if in_days and (wall == days).all():
+            return list(map(str, days))
+        in_units = (wall.astype(f"M8[{unit}]") for unit in ("m", "s", self.unit))
+        rounded = next(dates for dates in in_units if (dates == wall).all())
+        text = [str(date).replace("T", " ") for date in rounded]
+        if self.tz is None:
+            return text
+        minutes = (wall - at.view(wall.dtype)).astype("m8[m]").astype(int).tolist()
+        zones = [f"{'-+'[m >= 0]}{abs(m) // 60:02}:{abs(m) % 60:02}" for m in minutes]
+        return list(map("".join, zip(text, zones, strict=True)))
 
     def step_name(self) -> str:
         """The usual step in words, such as "7 days" or "00:10:00"."""
@@ -221,17 +230,18 @@ def check_order(axis: TimeAxis, ordinals: np.ndarray, labels: RowLabels) -> None
         return
     row = int(np.argmax(wrong))
     code = labels.codes[row]
+    is_at, was_at = axis.names(ordinals[row], before[row])
     previous = np.flatnonzero(labels.codes[:row] == code)[-1]
     raise ValueError(
         f"Rows of {labels.series_name(code)} must be in time order, each label once:"
-        f" row {row} of X is {axis.name(ordinals[row])}, but row {previous} before it"
-        f" {axis.name(before[row])}, and {wrong.sum() - 1} more are out of order. Sort"
-        " rows that come newest first or shuffled with sort_index(). Drop duplicates,"
-        " or tell series apart by series_id or a MultiIndex. Call"
-        " reset_index(drop=True) if the index is no time. Splitters and searches that"
-        " draw or shuffle rows (ShuffleSplit, train_test_split with its default"
-        " shuffle=True, HalvingGridSearchCV(resource='n_samples')) cannot be used:"
-        " TimeSeriesSplit, train_test_split(shuffle=False) and resource='epochs' can."
+        f" row {row} of X is {is_at}, but row {previous} before it {was_at}, and"
+        f" {wrong.sum() - 1} more are out of order. Sort rows that come newest first or"
+        " shuffled with sort_index(). Drop duplicates, or tell series apart by"
+        " series_id or a MultiIndex. Call reset_index(drop=True) if the index is no"
+        " time. Splitters and searches that draw or shuffle rows (ShuffleSplit,"
+        " train_test_split with its default shuffle=True,"
+        " HalvingGridSearchCV(resource='n_samples')) cannot be used: TimeSeriesSplit,"
+        " train_test_split(shuffle=False) and resource='epochs' can."
     )
 
 
@@ -266,14 +276,15 @@ def report_breaks(
     n, *others = axis.n_missing(before, ordinals[breaks])
     what = f"about {n} row(s) are missing" if n else "this is another one"
     what = what if ordinals[row] > before[0] else "time does not move forward"
+    is_at, was_at = axis.names(ordinals[row], before[0])
     text = (
         f"Rows of {labels.series_name(code)} do not follow one another: row {row} of X"
-        f" is labelled {axis.name(ordinals[row])}, and the {place} before it"
-        f" {axis.name(before[0])}. The usual step is {axis.step_name()}: {what}. X has"
-        f" {len(others)} other break(s), with about {sum(others)} row(s) missing. Fill"
-        " the gap (observe the rows in between, or make them with asfreq() and"
-        " interpolate()), set on_gap='reset' to begin a new run after each gap, or"
-        " on_gap='ignore' to take the rows as they come."
+        f" is labelled {is_at}, and the {place} before it {was_at}. The usual step is"
+        f" {axis.step_name()}: {what}. X has {len(others)} other break(s), with"
+        f" about {sum(others)} row(s) missing. Fill the gap (observe the rows in"
+        " between, or make them with asfreq() and interpolate()), set on_gap='reset'"
+        " to begin a new run after each gap, or on_gap='ignore' to take the rows as"
+        " they come."
     )
     if on_gap == "raise":
         raise ValueError(text)
@@ -290,12 +301,13 @@ def check_after(
         return
     row = int(np.argmax(early))
     code = labels.codes[row]
+    is_at, was_at = axis.names(ordinals[row], last_seen[code])
     raise ValueError(
         f"Row {row} of X, the first of {labels.series_name(code)}, is labelled"
-        f" {axis.name(ordinals[row])}, but rows up to {axis.name(last_seen[code])} were"
-        f" seen, and the state has moved past it ({early.sum()} series in all). Pass"
-        " later rows, go back to the end of fit with reseed_states(), forget what was"
-        " seen with reset_states(), or set on_gap='ignore' to leave labels unread."
+        f" {is_at}, but rows up to {was_at} were seen, and the state has moved past it"
+        f" ({early.sum()} series in all). Pass later rows, go back to the end of"
+        " fit with reseed_states(), forget what was seen with reset_states(), or set"
+        " on_gap='ignore' to leave labels unread."
     )
 
 

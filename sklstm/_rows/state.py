@@ -199,13 +199,9 @@ class RecurrentState:
                 else ids[new].set_names(self.series.names)
             )
             series = joining if not n_known else self.series.append(joining)
-        last_output = after.last_output
-        if last_output is not None:
-            before = self.last_output
-            if before is None:
-                before = np.full((n_known, last_output.shape[1]), np.nan, np.float32)
-            last_output = put(before, last_output)
-        last_seen = after.last_seen
+        last_output, last_seen = after.last_output, after.last_seen
+        if last_output is not None or self.last_output is not None:
+            last_output = put(*_outputs_of(self, after))
         if last_seen is not None or self.last_seen is not None:
             known, given = (
                 np.full(len(state.position), NEVER)
@@ -229,6 +225,19 @@ class RecurrentState:
         kept = np.delete(np.arange(len(self.position)), lanes)
         state = self.take_lanes(kept)
         return replace(state, series=self.series[kept])
+
+
+def _outputs_of(*states: RecurrentState) -> list[np.ndarray]:
+    """The last outputs of states, NaN for all series of a state that has none."""
+    (n_outputs, *_) = (
+        state.last_output.shape[1] for state in states if state.last_output is not None
+    )
+    return [
+        np.full((len(state.position), n_outputs), np.nan, np.float32)
+        if state.last_output is None
+        else state.last_output
+        for state in states
+    ]
 
 
 def _zeroed(array: np.ndarray, lanes: np.ndarray) -> np.ndarray:

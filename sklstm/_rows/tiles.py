@@ -39,10 +39,14 @@ class Tiles:
         The row that each lane reads at each step; ``EMPTY`` where it reads none.
     begins : ndarray of bool of the same shape
         Steps that start from zero state.
+    is_drawn_inside : bool
+        Whether a lane may start from zero state inside a tile in another epoch, whose
+        tiles are drawn as these were.
     """
 
     table: np.ndarray
     begins: np.ndarray
+    is_drawn_inside: bool = False
 
     @property
     def steps(self) -> np.ndarray:
@@ -62,8 +66,11 @@ class Tiles:
 
     @property
     def begins_inside(self) -> bool:
-        """Whether a lane starts from zero state elsewhere than at a first step."""
-        return int(self.begins.sum()) > int(self.starts.sum())
+        """Whether a lane starts from zero state elsewhere than at a first step.
+
+        The same for all epochs of a fit, since programs are of one kind or the other.
+        """
+        return self.is_drawn_inside or int(self.begins.sum()) > int(self.starts.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +139,13 @@ class TilePlan:
         starts[:, shift] = True
         if not self.carries:
             starts[:, ::n_steps] = True
-        return Tiles(_by_batch(table, n_steps), _by_batch(starts, n_steps))
+        moves = rng is not None and cut < n_steps
+        # Runs of one length begin at the same places in any order.
+        begin_lanes = np.isin(np.flatnonzero(begins), edges).all()
+        is_inside = moves and not (np.ptp(self.lengths) == 0 and begin_lanes)
+        return Tiles(
+            _by_batch(table, n_steps), _by_batch(starts, n_steps), bool(is_inside)
+        )
 
     def _line(self, rng) -> tuple[np.ndarray, np.ndarray]:
         """All runs end to end, ``EMPTY`` between aligned ones, and where runs begin."""

@@ -17,9 +17,10 @@ class TrainingRows:
 
     Parameters
     ----------
-    shape : tuple of int
-    digest : bytes
-        Of the rows' content.
+    lengths : ndarray of int64 of shape (n_series,)
+        Rows of each series, or ready-made windows.
+    digests : ndarray of uint8 of shape (n_series, 16)
+        Of the content of each series.
     n_dropped : int
         Complete windows before the first one in the lanes.
     start_position : int
@@ -30,17 +31,52 @@ class TrainingRows:
         Time labels of each series' first and last row; None where rows have none.
     """
 
-    shape: tuple[int, ...]
-    digest: bytes
-    n_dropped: int
-    start_position: int
+    lengths: np.ndarray
+    digests: np.ndarray
+    n_dropped: int = 0
+    start_position: int = 0
     series: pd.Index | None = None
     first: np.ndarray | None = None
     last: np.ndarray | None = None
 
-    def are(self, X: np.ndarray, codes: np.ndarray) -> bool:
-        """Whether the fit was given `X`, its rows belonging to the same series."""
-        return X.shape == self.shape and digest_rows(X, codes) == self.digest
+    @classmethod
+    def of(
+        cls, X: np.ndarray, lengths: np.ndarray, n_dropped: int, start_position: int
+    ) -> TrainingRows:
+        """Those of a fit on `X`, whose rows are series by series, so many of each."""
+        parts = np.split(X, np.cumsum(lengths)[:-1])
+        digests = np.array([_digest(part) for part in parts])
+        return cls(np.asarray(lengths, np.int64), digests, n_dropped, start_position)
+
+    def first_in(
+        self, X: np.ndarray, lengths: np.ndarray, known: np.ndarray
+    ) -> list[np.ndarray]:
+        """The rows of the fit at the beginning of each series of `X` that it had.
+
+        None at all unless every one of these series begins with the very rows that it
+        had in the fit: one alone, of few rows, may do so by chance. The work is that of
+        one digest over as many rows as the fit had.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features) or (n, n_steps, n_features)
+            Rows series by series.
+        lengths : ndarray of int of shape (n_series,)
+            How many rows each series has.
+        known : ndarray of int of shape (n_series,)
+            Which series of the fit each one is; -1 for those that it did not have.
+        """
+        starts = np.cumsum(lengths) - lengths
+        had = known >= 0
+        if (lengths < self.lengths[known])[had].any():
+            return []
+        first = []
+        for start, place in zip(starts[had], known[had], strict=True):
+            rows = X[start : start + self.lengths[place]]
+            if not np.array_equal(_digest(rows), self.digests[place]):
+                return []
+            first.append(rows)
+        return first
 
     def state_before(self, zero: RecurrentState) -> RecurrentState:
         """The state that the fit began with, at the slot of the first window."""
@@ -81,11 +117,9 @@ class Untrained:
         return Untrained(self.X[n:], self.targets[n:], self.weights[n:], before)
 
 
-def digest_rows(X: np.ndarray, codes: np.ndarray) -> bytes:
-    """A digest of rows and of which series each belongs to."""
-    if not codes.any():
-        return digest(X)
-    return digest(np.frombuffer(digest(X) + digest(codes), np.uint8))
+def _digest(X: np.ndarray) -> np.ndarray:
+    """A digest of rows, of shape (16,)."""
+    return np.frombuffer(digest(X), np.uint8)
 
 
 def repeats(X: np.ndarray) -> bool:

@@ -255,13 +255,13 @@ def _encode_columns(series_id: Any) -> Any:
 def _put_training_rows(
     arrays: Arrays, ids: IdsWriter, rows: TrainingRows
 ) -> dict[str, Any]:
+    arrays["training_rows/lengths"] = np.asarray(rows.lengths, np.int64)
+    arrays["training_rows/digests"] = np.asarray(rows.digests, np.uint8)
     has_labels = rows.first is not None and rows.last is not None
     if has_labels:
         arrays["training_rows/first"] = np.asarray(rows.first, np.int64)
         arrays["training_rows/last"] = np.asarray(rows.last, np.int64)
     return {
-        "shape": list(map(int, rows.shape)),
-        "digest": rows.digest.hex(),
         "n_dropped": int(rows.n_dropped),
         "start_position": int(rows.start_position),
         "series": ids.put(rows.series),

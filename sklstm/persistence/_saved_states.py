@@ -200,23 +200,34 @@ class SavedStates:
         if self._input.values.get("training_rows") is None:
             return None
         rows = self._input.within("training_rows")
-        shape = rows.take("shape", is_list_of(is_side))
-        if shape[1:] != list(self._sides):
-            raise damaged("the shape of its training rows", shape)
         series, first, last = self._series(rows), None, None
+        n = 1 if series is None else len(series)
+        lengths, digests = self._content_of(rows, n)
         if rows.take("has_labels", or_none(is_bool)):
-            n = 1 if series is None else len(series)
             first = self._store.take("training_rows/first", (n,), "int64")
             last = self._store.take("training_rows/last", (n,), "int64")
         return TrainingRows(
-            tuple(shape),
-            bytes.fromhex(rows.take("digest", _is_digest)),
+            lengths,
+            digests,
             rows.take("n_dropped", is_count),
             rows.take("start_position", is_count),
             series,
             first,
             last,
         )
+
+    def _content_of(self, rows: Fields, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """How many rows each of `n` series had, and digests of them."""
+        if "digest" in rows.values:  # format 1, of one series
+            shape = rows.take("shape", is_list_of(is_side))
+            if shape[1:] != list(self._sides) or n != 1:
+                raise damaged("the shape of its training rows", shape)
+            digest = bytes.fromhex(rows.take("digest", _is_digest))
+            return np.array(shape[:1]), np.frombuffer(digest, np.uint8)[np.newaxis]
+        lengths = self._store.take("training_rows/lengths", (n,), "int64")
+        if (lengths < 1).any():
+            raise damaged("the numbers of its training rows", lengths.tolist())
+        return lengths, self._store.take("training_rows/digests", (n, 16), "uint8")
 
     def axis(self) -> TimeAxis | None:
         """How time labels are counted."""

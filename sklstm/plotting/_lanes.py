@@ -112,7 +112,7 @@ class LanesDisplay(ImageDisplay):
             `TransformedTargetRegressor`, or found by a search.
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
-            Rows as for `predict`: those that follow, or exactly those given to `fit`.
+            Rows as for `predict`: those that follow, or those given to `fit` and on.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             The targets of the rows, whose first output gives the colours.
         values : array-like of shape (n_rows,) or "series", default=None

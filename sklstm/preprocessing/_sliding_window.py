@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklstm._checks import check_numbers, check_positive_int
+from sklstm._rows.training_rows import repeats
 from sklstm._rows.windows import digest
 
 
@@ -51,9 +53,10 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
     -----
     :meth:`transform` distinguishes two cases by the content of X:
 
-    - The rows of :meth:`fit`, all of them, in order and equal to the last bit, are
-      *replayed* from the start of the series. The first T-1 windows are incomplete:
-      their steps that lie before the series are NaN in every feature.
+    - If X begins with the rows of :meth:`fit`, all of them, in order and equal to the
+      last bit, these are *replayed* from the start of the series, and any more rows
+      follow them. The first T-1 windows are incomplete: their steps that lie before the
+      series are NaN in every feature.
     - Any other rows are taken to *follow* the rows of :meth:`fit`, as a test split
       follows its training split: their first windows reach back into ``context_``.
 
@@ -141,10 +144,16 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         ValueError
             If X is not a table of finite numbers, if some of it is masked, or if its
             features are not those of :meth:`fit`.
+
+        Warns
+        -----
+        UserWarning
+            If X begins with the rows of :meth:`fit` and has more, but those of
+            :meth:`fit` repeat, so that rows that follow them could look the same.
         """
         check_is_fitted(self)
         rows = self._check_rows(X, reset=False)
-        before = self.context_[:0] if self._is_fit_data(rows) else self.context_
+        before = self.context_[:0] if self._begins_with_fit(rows) else self.context_
         return _stack_windows(before, rows, self.sequence_length_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -187,10 +196,21 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
         _refuse_non_finite(rows, getattr(self, "feature_names_in_", None))
         return rows
 
-    def _is_fit_data(self, rows: np.ndarray) -> bool:
-        return rows.shape == self._fit_shape and (
-            digest(rows.astype(np.float64)) == self._fit_digest
-        )
+    def _begins_with_fit(self, rows: np.ndarray) -> bool:
+        n = self._fit_shape[0]
+        first = rows[:n].astype(np.float64)
+        if len(rows) < n or digest(first) != self._fit_digest:
+            return False
+        if len(rows) > n and repeats(first):
+            warnings.warn(
+                f"X begins with rows equal to the {n} rows of fit, but these repeat, so"
+                " that rows that follow them could look the same: they are taken for"
+                " rows that follow. Transform the rows of fit by themselves, or leave"
+                " the windows to an estimator, whose predict has replay=.",
+                stacklevel=3,
+            )
+            return False
+        return True
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
