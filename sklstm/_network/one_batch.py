@@ -269,7 +269,13 @@ class StackedGraph:
     def _head(self, hs, head):
         """Outputs of shape (T * B, n_outputs), from hs of shape (T, B, U)."""
         flat_hs = tf.reshape(hs, (-1, hs.shape[-1]))
-        return self._activation(with_ones(flat_hs) @ head)
+        kernel, bias = tf.split(head, [hs.shape[-1], 1])
+        if kernel.shape[1] > 1:
+            return self._activation(flat_hs @ kernel + bias)
+        # The gradient of a product with a single column would read hs column by column,
+        # which takes ten times as long as that of a sum.
+        outputs = tf.reduce_sum(flat_hs * kernel[:, 0], 1, keepdims=True)
+        return self._activation(outputs + bias)
 
     def n_groups(self, n_lanes: int, n_steps: int) -> int:
         """The number of lane groups that a batch trains in, from its amount of work.
