@@ -184,9 +184,9 @@ class ForwardProgram:
             *given,
             *(_fill(value, room[1:]) for value in flat(states)),
         )
-        after = [value[:n_lanes] for value in after]
-        outputs = outputs.numpy()[:n_steps, :n_lanes]
-        return outputs, to_numpy(self.nested(after))
+        # cut in NumPy, since slices of tensors cost a call of TensorFlow each
+        after = [np.array(value.numpy()[:n_lanes]) for value in after]
+        return outputs.numpy()[:n_steps, :n_lanes], self.nested(after)
 
     def _steps_pass(self, has_live, has_begins, x, n_steps, *given):
         masks, states = given[: has_live + has_begins], given[has_live + has_begins :]

@@ -106,8 +106,9 @@ def walk_series(
         with _stepper(network, parameters, n_steps, n_lanes) as (forward, room):
             for first in range(0, n_steps, room[0]):
                 rows = stretch.rows[first : first + room[0]]  # (n_steps, n_lanes)
-                at, live = np.maximum(rows, 0), rows != EMPTY
+                live = rows != EMPTY
                 has_all = bool(live.all())
+                at = rows if has_all else np.maximum(rows, 0)
                 made, states = forward(
                     X[at],
                     None if has_all else live,
@@ -117,7 +118,8 @@ def walk_series(
                 )
                 if outputs is None:
                     outputs = np.empty((len(X), made.shape[-1]), np.float32)
-                outputs[rows[live]] = made[live]
+                filled = slice(None) if has_all else live
+                outputs[rows[filled]] = made[filled]
         for layer, new in zip(after, states, strict=True):
             for array, value in zip(layer, new, strict=True):
                 array[stretch.series] = value
@@ -168,9 +170,11 @@ def step_one(
 
 def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:
     """The pass with these parameters; making it takes as long as five steps."""
-    if parameters not in _NUMPY_PASSES:
-        _NUMPY_PASSES[parameters] = NumpyPass(network, parameters.weights)
-    return _NUMPY_PASSES[parameters]
+    numpy_pass = _NUMPY_PASSES.get(parameters)
+    if numpy_pass is None:
+        numpy_pass = NumpyPass(network, parameters.weights)
+        _NUMPY_PASSES[parameters] = numpy_pass
+    return numpy_pass
 
 
 _NUMPY_PASSES: MutableMapping[Parameters, NumpyPass] = weakref.WeakKeyDictionary()

@@ -64,7 +64,8 @@ class FittedAttributes(RoutedParameters):
 
     def _record(self) -> Fitted:
         """What the last fit left, or NotFittedError."""
-        check_is_fitted(self)
+        if "_fitted" not in vars(self):  # scikit-learn's check would slow `step` down
+            check_is_fitted(self)
         return self._fitted
 
     @property

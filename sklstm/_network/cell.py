@@ -14,6 +14,8 @@ This module owns the order of the gates in z, the shapes of the weights W (kerne
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 GATES = "ifgo"  # input, forget, candidate, output: the order of Keras's weights
@@ -52,9 +54,10 @@ def halves(units: int) -> np.ndarray:
     return _for_each_gate(units, i=0.5, f=0.5, g=1, o=0.5)
 
 
-def gate_slices(units: int) -> list[slice]:
+@functools.cache
+def gate_slices(units: int) -> tuple[slice, ...]:
     """Which columns of z belong to each gate, in the order of `GATES`."""
-    return [slice(k * units, (k + 1) * units) for k in range(N_GATES)]
+    return tuple(slice(k * units, (k + 1) * units) for k in range(N_GATES))
 
 
 def glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:

@@ -122,14 +122,15 @@ def lstm_forward(x, h, c, block, n_steps, live=None, carry=None):
     W, R, b = tf.split(block, [n_features, units, 1])
     # scaled once before the loop, so that a step is a product, a sum and a tanh
     W, R, b = W * halves, R * halves, b * halves
-    z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)
-    z = tf.reshape(z, (-1, n_lanes, cell.N_GATES * units))  # (T, B, 4U)
+    z = with_ones(tf.reshape(x, (-1, n_features))) @ tf.concat([W, b], 0)  # (T*B, 4U)
 
     def step(t, h, c, hs):
         h_0, c_0 = h, c
         if carry is not None:
             h_0, c_0 = h * carry[t], c * carry[t]
-        i, f, g, o = _gates(tf.tanh(z[t] + h_0 @ R), halves)
+        # By rows, since XLA copies all of z to reshape it to (T, B, 4U) where B is 1.
+        z_t = tf.slice(z, (t * n_lanes, 0), (n_lanes, cell.N_GATES * units))
+        i, f, g, o = _gates(tf.tanh(z_t + h_0 @ R), halves)
         c_t = f * c_0 + i * g
         h_t = o * tf.tanh(c_t)
         if live is not None:
@@ -223,7 +224,8 @@ def _many_steps(live, carry, steps, x, h, c, block):
         tanh_c = tf.tanh(cs[1:])
         c_before = cs[:-1] if carry is None else cs[:-1] * carry
         # d_z is d_c times the first three gates' factors and d_h times the fourth's
-        to_z = tf.concat([g, c_before, i, tanh_c], 2) * halves**2 * (1.0 - a * a)
+        to_i, to_f, to_g, to_o = tf.split(halves**2 * (1.0 - a * a), cell.N_GATES, 2)
+        to_z = tf.concat([g * to_i, c_before * to_f, i * to_g, tanh_c * to_o], 2)
         # d_c of a step is d_h times `to_c`, plus the next step's d_c times its `keep`
         to_c, keep = o * (1.0 - tanh_c * tanh_c), f
         if live is not None:
@@ -231,11 +233,12 @@ def _many_steps(live, carry, steps, x, h, c, block):
             keep = tf.where(live, keep, 1.0)
         if carry is not None:
             keep = keep * carry
-        if steps is not None:
-            count = tf.reshape(tf.range(n_steps), (-1, 1, 1))  # (T, 1, 1)
-            is_taken = (count >= first) & (count < stop)
-            keep = tf.where(is_taken, keep, 1.0)
         keep = tf.pad(keep, [[0, 1], [0, 0], [0, 0]], constant_values=1.0)
+        if steps is not None:
+            # Steps not taken must leave d_z zero, and hand on the last d_c as it is.
+            count = tf.reshape(tf.range(n_steps), (-1, 1, 1))  # (T, 1, 1)
+            to_z = tf.where((count >= first) & (count < stop), to_z, 0.0)
+            keep = _array(keep).write(stop, tf.ones_like(d_c)).stack()
 
         R_transposed = tf.transpose(R)  # here, or the loop would do it at every step
 
@@ -255,10 +258,7 @@ def _many_steps(live, carry, steps, x, h, c, block):
             step_back,
             (stop - 1, d_h, d_c, _array(to_z)),
         )
-        d_z = d_zs.stack()
-        if steps is not None:
-            d_z = tf.where(is_taken, d_z, 0.0)  # the others still hold their factors
-        d_z = tf.reshape(d_z, (-1, cell.N_GATES * units))  # (T*B, 4U)
+        d_z = tf.reshape(d_zs.stack(), (-1, cell.N_GATES * units))  # (T*B, 4U)
         d_x = tf.matmul(d_z, W, transpose_b=True)
         h_before = tf.concat([h_0[tf.newaxis], outputs[:-1]], 0)
         if carry is not None:

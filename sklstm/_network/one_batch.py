@@ -278,7 +278,12 @@ class StackedGraph:
     def _head(self, hs, head, skip):
         """Outputs of shape (T * B, n_outputs), from hs of shape (T, B, U)."""
         flat_hs = tf.reshape(hs, (-1, hs.shape[-1]))
-        outputs = with_ones(flat_hs) @ head
+        kernel, bias = tf.split(head, [hs.shape[-1], 1])
+        if kernel.shape[1] > 1:
+            outputs = flat_hs @ kernel + bias
+        else:
+            # XLA makes one fused loop of this sum, and a slow product of a vector.
+            outputs = tf.reduce_sum(flat_hs * kernel[:, 0], 1, keepdims=True) + bias
         if skip is not None:
             outputs += tf.reshape(skip, (-1, self._n_skip))
         return self._activation(outputs)

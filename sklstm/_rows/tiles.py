@@ -12,6 +12,7 @@ entry (k, t, i) is the row that lane i reads at step t of batch k, or ``EMPTY``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -48,7 +49,7 @@ class Tiles:
     begins: np.ndarray
     is_drawn_inside: bool = False
 
-    @property
+    @cached_property
     def steps(self) -> np.ndarray:
         """The first step of each batch with a row, and the one after the last: (K, 2).
 
@@ -59,7 +60,7 @@ class Tiles:
         stop = has_row.shape[1] - has_row[:, ::-1].argmax(axis=1)
         return np.stack([first, stop], axis=1).astype(np.int32)
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Lanes of each batch that start from zero state at its first step: (K, B)."""
         return self.begins[np.arange(len(self.table)), self.steps[:, 0]]
