@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -19,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 SHORT, LONG = (0,), tuple(range(7))  # rows that are seen where there are many columns
 
 
-def label_rivals(series: Series) -> dict[str, pd.DataFrame]:
+def tell_by_last_label(series: Series) -> pd.DataFrame:
     """Return the probabilities of the next label by how often it follows the last."""
     last = series.labels.groupby(series.units).shift(1)
     is_test = mark_test(series.units)
@@ -27,25 +28,34 @@ def label_rivals(series: Series) -> dict[str, pd.DataFrame]:
     after = counts.div(counts.sum(axis=1), axis=0)
     shares = series.labels[~is_test].value_counts(normalize=True)[after.columns]
     told = after.reindex(last[is_test]).fillna(shares)
-    return {"last label": told.set_axis(series.labels[is_test].index)}
+    return told.set_axis(series.labels[is_test].index)
 
 
-def lagged_rivals(series: Series) -> dict[str, pd.DataFrame]:
-    """Return the probabilities of linear and boosted classifiers on lags."""
-    logistic = [
+def tell_by_logistic(series: Series) -> pd.DataFrame:
+    """Return the probabilities of logistic regression on lags."""
+    models = [
         make_pipeline(
             StandardScaler(), SimpleImputer(), LogisticRegression(C=c, max_iter=2000)
         )
         for c in (0.01, 0.1, 1.0, 10.0)
     ]
-    boosting = [
+    return _best_probabilities(series, models)
+
+
+def tell_by_boosting(series: Series) -> pd.DataFrame:
+    """Return the probabilities of boosted trees on lags."""
+    models = [
         HistGradientBoostingClassifier(max_iter=n, learning_rate=0.05, random_state=0)
         for n in (20, 60, 200)
     ]
-    return {
-        "logistic": _best_probabilities(series, logistic),
-        "boosting": _best_probabilities(series, boosting),
-    }
+    return _best_probabilities(series, models)
+
+
+CLASSIFIERS: dict[str, Callable[[Series], pd.DataFrame]] = {
+    "last label": tell_by_last_label,
+    "logistic": tell_by_logistic,
+    "boosting": tell_by_boosting,
+}
 
 
 def _best_probabilities(series: Series, models: list[Any]) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def _print_errors(
         rows.append([series.name, series.kind, describe(series), *cells])
     means = [_mean(column) for column in zip(*columns, strict=True)]
     rows.append(["geometric mean", "", "", *means])
-    rows.append(["median fit, s", "", "", *_median_seconds(results)])
+    rows.append(["median fit, s", "", "", *_median_seconds(results, RIVALS)])
     print_table(["series", "kind", "", "sklstm", *RIVALS], rows, n_text=3)
 
 
@@ -89,12 +89,12 @@ def _mean(values: Sequence[float]) -> str:
     return _cell(geometric_mean(values) if not np.isnan(values).any() else math.nan)
 
 
-def _median_seconds(results: Sequence[Result]) -> list[str]:
+def _median_seconds(results: Sequence[Result], names: Sequence[str]) -> list[str]:
     """Return the median time of a fit of ours and of each rival that is fitted."""
     ours = [outcome.seconds for result in results for outcome in result.ours]
     of_rivals = [
         [one.rivals[name].seconds for one in results if name in one.rivals]
-        for name in RIVALS
+        for name in names
     ]
     return [
         shorten(float(np.median(times)), 2) if np.any(times) else "-"
@@ -110,6 +110,8 @@ def _print_classes(results: Sequence[Result]) -> None:
         cells = [_class_cell(result.ours)]
         cells += [_class_cell([result.rivals[name]]) for name in CLASS_RIVALS]
         rows.append([series.name, series.kind, series.group, *cells])
+    seconds = _median_seconds(results, CLASS_RIVALS)
+    rows.append(["median fit, s", "", "", *seconds])
     print("Log loss, 1 being the frequencies of labels (labels told right, %):\n")
     print_table(["series", "kind", "group", "sklstm", *CLASS_RIVALS], rows, n_text=3)
 

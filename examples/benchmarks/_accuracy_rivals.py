@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _accuracy_classes import label_rivals, lagged_rivals
+from _accuracy_classes import CLASSIFIERS
 from _accuracy_ets import forecast_smoothed
 from _accuracy_lags import fit_lagged, forecast_lagged
 from _accuracy_series import (
@@ -47,7 +47,8 @@ class Outcome:
     accuracy : float
         The share of labels told right; NaN for numbers.
     seconds : float
-        Of the fit, with choosing among forms; the lagged ones' forecasts are included.
+        Of the fit, with choosing among forms; of smoothing and of the classifiers, with
+        forecasting too.
     """
 
     one_step: float
@@ -145,10 +146,12 @@ def _smoothed_outcome(series: Series, horizon: int) -> Outcome:
 
 
 def _class_outcomes(series: Series) -> dict[str, Outcome]:
-    started = time.perf_counter()
-    told = label_rivals(series) | lagged_rivals(series)
-    seconds = time.perf_counter() - started
-    return {name: class_outcome(series, one, seconds) for name, one in told.items()}
+    outcomes = {}
+    for name, tell in CLASSIFIERS.items():
+        started = time.perf_counter()
+        told = tell(series)
+        outcomes[name] = class_outcome(series, told, time.perf_counter() - started)
+    return outcomes
 
 
 def class_outcome(series: Series, told: pd.DataFrame, seconds: float) -> Outcome:
