@@ -65,7 +65,12 @@ for part, days in [("train", y_train.index), ("test", y_test.index)]:
 
 def forecaster(**parameters):
     """Scaled inputs, scaled target, and an LSTM in between, which sees the dates."""
-    settings = {"epochs": 20, "optimizer__learning_rate": 0.003, "random_state": 0}
+    settings = {
+        "windows": "sliding",
+        "epochs": 20,
+        "optimizer__learning_rate": 0.003,
+        "random_state": 0,
+    }
     lstm = StatefulLSTMRegressor(16, **{**settings, **parameters})
     pipeline = Pipeline([("scale", StandardScaler()), ("lstm", lstm)])
     return TransformedTargetRegressor(

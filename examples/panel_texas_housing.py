@@ -143,6 +143,9 @@ for name, model in {
 network = StatefulLSTMRegressor(
     units=64,
     windows="tiled",
+    scale=False,
+    linear_skip=False,
+    ema_momentum=0.0,
     sequence_length=24,
     batch_size=16,
     optimizer="adamw",

@@ -52,7 +52,11 @@ print(f"test  {X_test.index[0]} to {X_test.index[-1]}, {len(X_test)} hours")
 
 # %%
 lstm = StatefulLSTMRegressor(
-    epochs=10, optimizer="adam", optimizer__learning_rate=0.01, random_state=0
+    windows="sliding",
+    epochs=10,
+    optimizer="adam",
+    optimizer__learning_rate=0.01,
+    random_state=0,
 )
 forecaster = TransformedTargetRegressor(
     regressor=Pipeline([("scale", StandardScaler()), ("lstm", lstm)]),

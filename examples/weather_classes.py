@@ -42,6 +42,7 @@ class SameAsToday(ClassifierMixin, BaseEstimator):
 def forecaster(class_weight):
     lstm = StatefulLSTMClassifier(
         units=8,
+        windows="sliding",
         batch_size=1,
         sequence_length=1,
         epochs=10,

@@ -26,11 +26,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     ----------
     units : int or sequence of int, default=32
         Units of the LSTM layer, or of each of several layers.
-    sequence_length : int or "auto", default=1
+    sequence_length : int or "auto", default="auto"
         Rows in a window: how far back gradients reach. Not used for ready-made
-        windows (3-D X with sliding windows), which bring their own. "auto", for tiled
-        windows, is the period of the series, or 24, within 12 and 48.
-    batch_size : int or "auto", default=1
+        windows (3-D X with sliding windows), which bring their own. "auto" is the
+        period of the series, or 24, within 12 and 48; with sliding windows, 1.
+    batch_size : int or "auto", default="auto"
         Sliding, the lanes of a stateful network: window j goes to lane
         ``j % batch_size``, and each lane carries its own state. The period of the
         series gives each season a lane of its own; 1 lets one state run through every
@@ -40,13 +40,15 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         parts of equal length, which are read side by side. A series that is cut there
         goes on from zero state. It plays no part in prediction, where each series has
         a state of its own, nor in `partial_fit`, where each has a lane. "auto" is as
-        many as leave each lane eight windows, at most 16.
-    windows : {"sliding", "tiled"}, default="sliding"
+        many as leave each lane eight windows, at most 16; with sliding windows, 1.
+    windows : {"auto", "sliding", "tiled"}, default="auto"
         How rows become windows. Sliding, a window ends at every row, and neighbours
         share all rows but one. Tiled, windows lie end to end: each row is read once,
         there is a target at each step, the state is carried from window to window and
         gradients stop there (truncated backpropagation through time). An epoch then
         takes about ``1 / sequence_length`` of the work, and there may be many series.
+        "auto" is tiled for rows, and for a list of sequences with a list of targets;
+        it is sliding for ready-made windows and for a ``model=`` function.
     series_id : str, int or list of these, default=None
         Columns of X, by name or position, that tell several series apart (a panel).
         They are no features. In a frame with a MultiIndex the levels before the last
@@ -58,17 +60,18 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ValueError, or not look at labels. Transformers that return arrays drop the
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
-    scale : bool, default=False
+    scale : bool or "auto", default="auto"
         Whether X is standardised inside, each series by its own training rows. The
         network sees no value beyond six deviations. A series that was not in `fit` gets
-        the scale of all rows. For tiled windows.
-    linear_skip : bool, default=False
+        the scale of all rows. "auto" is True with tiled windows; there is none with
+        sliding ones.
+    linear_skip : bool or "auto", default="auto"
         Whether the last rows also reach the output by a linear map, whose values are
         added to the logits. It is the logistic regression of the labels on these rows
         and is fitted before the network, which learns what it leaves. Of each row the
         network is then shown the row, its change since the row before, and the change
-        of the linear map's values. For tiled windows, and not for a ``model=``
-        function.
+        of the linear map's values. "auto" is True with tiled windows, but for a
+        ``model=`` function, which has none.
     lags : int, sequence of int or "auto", default="auto"
         Which rows the linear map reads beside the row itself: so many before it, or
         those at these steps back. "auto" tries some and takes what does best on the
@@ -108,8 +111,10 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         tile. The function is called again with other values of ``batch_size`` and
         ``sequence_length``, which is 1 in prediction. So every layer that is not
         recurrent must treat each step by itself; a model that does not is refused.
-    optimizer : str, keras.optimizers.Optimizer or class, default="adam"
-        Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it.
+    optimizer : str, keras.optimizers.Optimizer or class, default="auto"
+        Keywords such as ``optimizer__learning_rate=0.01`` are passed on to it. "auto"
+        is Adam with sliding windows, and with tiled ones AdamW with a learning rate of
+        0.004, a weight decay of 0.02 and gradients of a global norm of at most 1.
     loss : str, keras.losses.Loss, class or callable, default=None
         By default binary cross-entropy on one output for two classes, and
         categorical cross-entropy on one output a class for more.
@@ -120,15 +125,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
         batch.
-    epochs : int or "auto", default=20
-        Passes over the training rows. "auto", for tiled windows, first trains on all
-        but the newest fifth of each series, looks at the error on this fifth after 1,
-        2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then trains on all rows for as
-        many as did best. With `linear_skip` these may be none: then no number of
+    epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" is 20 with sliding windows. With tiled
+        ones it first trains on all but the newest fifth of each series, looks at the
+        error on this fifth after 1, 2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then
+        trains on all rows for as many as did best. With `linear_skip` these may be none: then no number of
         passes was better than the linear map by more than the standard error.
-    ema_momentum : float, default=0.0
+    ema_momentum : float or "auto", default="auto"
         Momentum of an exponential moving average of the weights over epochs, which
-        takes the place of the last weights. 0 is no average.
+        takes the place of the last weights. 0 is no average. "auto" is 0.8 with tiled
+        windows, and 0 with sliding ones.
     validation_split : float, default=0.0
         Share of the rows of each series, or of the steps of each sequence, to hold out:
         the last ones, their number rounded down. Their loss continues from the state
@@ -162,6 +168,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         State of the network after the last row seen, with context and position.
     history_ : dict of str to list of float
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
+    windows_ : {"sliding", "tiled"}
+        How rows became windows.
     n_windows_ : int
         Windows trained on: those of an epoch of the last `fit`, plus those of all calls
         of `partial_fit` since. Tiled, these are tiles, as they lie without `shuffle`.

@@ -190,6 +190,15 @@ def fit_keras(
 # --- sklstm -----------------------------------------------------------------------
 
 
+# The networks that are raced read rows as they are, as those of the rivals do.
+PLAIN = {
+    "windows": "sliding",
+    "scale": False,
+    "linear_skip": False,
+    "ema_momentum": 0.0,
+}
+
+
 def make_sklstm(
     size: Size, epochs: int, learning_rate: float = LEARNING_RATE, **params: Any
 ) -> Any:
@@ -204,7 +213,7 @@ def make_sklstm(
         optimizer="adam",
         optimizer__learning_rate=learning_rate,
         random_state=SEED,
-        **params,
+        **{**PLAIN, **params},
     )
 
 

@@ -37,41 +37,17 @@ __all__ = ["error_of", "load_all", "ours", "rival_errors", "split"]
 
 
 def ours(seed: int) -> Any:
-    """Return the regressor that is raced."""
-    from sklearn.compose import TransformedTargetRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
+    """Return the regressor that is raced, as it comes."""
     from sklstm import StatefulLSTMRegressor
 
-    network = StatefulLSTMRegressor(
-        windows="tiled",
-        sequence_length=24,
-        batch_size=4,
-        epochs=30,
-        optimizer__learning_rate=4e-3,
-        random_state=seed,
-    )
-    scaler = StandardScaler().set_output(transform="pandas")
-    scaled = TransformedTargetRegressor(network, transformer=StandardScaler())
-    return make_pipeline(scaler, scaled)
+    return StatefulLSTMRegressor(random_state=seed)
 
 
 def our_classifier(seed: int) -> Any:
-    """Return the classifier that is raced."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
+    """Return the classifier that is raced, as it comes."""
     from sklstm import StatefulLSTMClassifier
 
-    network = StatefulLSTMClassifier(
-        windows="tiled",
-        sequence_length=24,
-        batch_size=4,
-        epochs=10,
-        random_state=seed,
-    )
-    return make_pipeline(StandardScaler().set_output(transform="pandas"), network)
+    return StatefulLSTMClassifier(random_state=seed)
 
 
 def run_ours(series: Series, seed: int) -> Outcome:

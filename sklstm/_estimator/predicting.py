@@ -205,7 +205,8 @@ class Predicting(FittedAttributes):
         >>> import numpy as np
         >>> from sklstm import StatefulLSTMRegressor
         >>> X, y = np.arange(8.0)[:, np.newaxis], np.arange(8.0)
-        >>> model = StatefulLSTMRegressor(2, batch_size=3, epochs=1).fit(X, y)
+        >>> model = StatefulLSTMRegressor(2, windows="sliding", batch_size=3)
+        >>> model = model.fit(X, y)
         >>> model.lane_table(X)   # the oldest two rows fill no batch
         array([[2, 3, 4],
                [5, 6, 7]])

@@ -119,8 +119,11 @@ def _is_auto(value: Any) -> bool:
 def _number(name: str, value: Any) -> int | str:
     if _is_auto(value):
         return AUTO
-    if isinstance(value, str):
-        raise TypeError(f"{name} must be a positive integer or 'auto', got {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be a positive integer or 'auto', got {value!r} of type"
+            f" {type(value).__name__}."
+        )
     return check_positive_int(name, value)
 
 
