@@ -129,8 +129,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Passes over the training rows. "auto" is 20 with sliding windows. With tiled
         ones it first trains on all but the newest fifth of each series, looks at the
         error on this fifth after 1, 2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then
-        trains on all rows for as many as did best. With `linear_skip` these may be none: then no number of
-        passes was better than the linear map by more than the standard error.
+        trains on all rows for as many as did best. With `linear_skip` these may be
+        none: then no number of passes was better than the linear map by more than the
+        standard error of the improvement.
     ema_momentum : float or "auto", default="auto"
         Momentum of an exponential moving average of the weights over epochs, which
         takes the place of the last weights. 0 is no average. "auto" is 0.8 with tiled

@@ -57,7 +57,8 @@ def refuse_to_guess_rows(problem: str, n_features: int) -> None:
     """Raise ValueError: predictions are no rows, and nothing says what to feed."""
     raise ValueError(
         f"A prediction cannot be the next row: {problem}. Pass feedback=, a function of"
-        f" (prediction, k) that returns the next row, of shape ({n_features},)."
+        f" (prediction, k) that returns the next row, of shape ({n_features},), or to"
+        " an estimator's forecast X_future=, what is known of the rows to come."
     )
 
 

@@ -13,6 +13,7 @@ from sklstm._estimator import sliding, tiled
 from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.following import follow
+from sklstm._estimator.future import future_feedback
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import check_X
 from sklstm._estimator.series_walk import SeriesWalk
@@ -82,7 +83,7 @@ class Predicting(FittedAttributes):
         """
         return self._predictions(X, replay, Fitted.decode)
 
-    def forecast(self, n_steps, start=None, feedback=None, series=None):
+    def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         The state stays as it is.
@@ -104,6 +105,13 @@ class Predicting(FittedAttributes):
         series : object, default=None
             Id of one series, or a list of ids, to forecast. By default, all in the
             order of `series_`, or those in `start`, in order of appearance.
+        X_future : DataFrame or array-like of shape (n_rows, n_features), default=None
+            What is known of the rows to come, such as calendar features, in place of
+            `feedback`. A frame has the known columns; an array has all, with NaN where
+            nothing is known. What is not known is filled from predictions, where y goes
+            on with a column of X. Its first row is the one after the last row seen, and
+            it has at least as many rows of each series as steps are fed: `n_steps`, or
+            one less with `start`. Labels are checked.
 
         Returns
         -------
@@ -117,7 +125,9 @@ class Predicting(FittedAttributes):
         ValueError
             If a prediction cannot be a row and `feedback` is missing, if no row was
             seen and `start` is missing, or after fitting on ready-made windows, and
-            for a row fed back that is of another shape, masked, NaN or infinite.
+            for a row fed back that is of another shape, masked, NaN or infinite. For
+            rows of `X_future` that do not come next, are too few, or lack values that
+            no prediction fills.
         TypeError
             If `n_steps` is not an integer, `feedback` not a function, or a row fed back
             holds dates or durations.
@@ -135,15 +145,24 @@ class Predicting(FittedAttributes):
             )
         n_features = fitted.input_shape.n_features
         problem = fitted.target.why_not_a_row(n_features)
-        if feedback is None and problem:
+        if feedback is not None and X_future is not None:
+            raise ValueError(
+                "feedback and X_future both say what the next rows are. Pass one of"
+                " them."
+            )
+        if feedback is None and X_future is None and problem:
             refuse_to_guess_rows(problem, n_features)
         walker, is_one = self._forecaster(fitted, start, series)
+        n_fed = n_steps if start is None else n_steps - 1
+        if X_future is not None:
+            feedback = future_feedback(
+                fitted, X_future, walker.ids, walker.last_seen(), n_fed, is_one
+            )
 
         def step(rows):
             return fitted.decode(walker.step(self._check_fed_rows(rows, fitted)))
 
         first = fitted.decode(walker.last_outputs())
-        n_fed = n_steps if start is None else n_steps - 1
         fed = closed_loop(step, first, feedback, n_fed, n_features, is_one)
         predictions = fed if start is None else [first, *fed]
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)

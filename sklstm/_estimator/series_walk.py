@@ -61,6 +61,11 @@ class SeriesWalk:
             )
         return answers_of(self._fitted.encoder, self._given(outputs), outputs)
 
+    def last_seen(self) -> np.ndarray:
+        """The label of each series' last row; `NEVER` where none is known."""
+        known = self._fitted.state.last_seen
+        return np.full(len(self._lanes), NEVER) if known is None else known[self._lanes]
+
     def step(self, rows: np.ndarray) -> np.ndarray:
         """Outputs for one more row of each series.
 
