@@ -60,6 +60,10 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ValueError, or not look at labels. Transformers that return arrays drop the
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
+    missing : {"raise", "ignore"}, default="raise"
+        What to do with rows whose target is missing (NaN, or None or NA among labels):
+        raise ValueError, or give them weight 0. Such a row advances the state, and is
+        not trained on. X must have no NaN in any case.
     scale : bool or "auto", default="auto"
         Whether X is standardised inside, each series by its own training rows. The
         network sees no value beyond six deviations. A series that was not in `fit` gets
@@ -263,6 +267,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         windows="auto",
         series_id=None,
         on_gap="warn",
+        missing="raise",
         scale="auto",
         linear_skip="auto",
         lags="auto",
@@ -290,6 +295,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.windows = windows
         self.series_id = series_id
         self.on_gap = on_gap
+        self.missing = missing
         self.scale = scale
         self.linear_skip = linear_skip
         self.lags = lags

@@ -56,6 +56,10 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ValueError, or not look at labels. Transformers that return arrays drop the
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
+    missing : {"raise", "ignore"}, default="raise"
+        What to do with rows whose target is missing (NaN, or None or NA among labels):
+        raise ValueError, or give them weight 0. Such a row advances the state, and is
+        not trained on. X must have no NaN in any case.
     scale : bool or "auto", default="auto"
         Whether X and y are standardised inside, each series by its own training rows,
         and predictions are given back in the units of y. The network sees no value
@@ -293,6 +297,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         windows="auto",
         series_id=None,
         on_gap="warn",
+        missing="raise",
         scale="auto",
         linear_skip="auto",
         lags="auto",
@@ -319,6 +324,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.windows = windows
         self.series_id = series_id
         self.on_gap = on_gap
+        self.missing = missing
         self.scale = scale
         self.linear_skip = linear_skip
         self.lags = lags

@@ -65,7 +65,12 @@ def _with_scales(encoder: RowEncoder, lesson: Lesson, used: np.ndarray) -> RowEn
     x_scale = Scale.learn(lesson.X[used], codes, lesson.n_series, is_pooled)
     y_scale = None
     if lesson.n_classes is None:
-        own = Scale.learn(lesson.y[used], codes, lesson.n_series, is_pooled)
+        told = used & (lesson.weights > 0)  # the others may have no target
+        if not told.any():
+            told = used
+        own = Scale.learn(
+            lesson.y[told], lesson.codes[told], lesson.n_series, is_pooled
+        )
         tied = encoder.ties >= 0
         y_scale = Scale(
             np.where(tied, x_scale.mean[:, encoder.ties], own.mean),

@@ -94,6 +94,7 @@ def find_ties(lesson: Lesson) -> np.ndarray:
 
 def _goes_on(lesson: Lesson, output: int, column: int, ahead: int) -> bool:
     is_inside = lesson.codes[ahead:] == lesson.codes[:-ahead]
+    is_inside &= lesson.weights[:-ahead] > 0
     then = lesson.X[ahead:, column][is_inside].astype(np.float32)
     target = lesson.y[: len(lesson.y) - ahead, output][is_inside].astype(np.float32)
     if len(then) < 3 or (then == then[0]).all():

@@ -50,7 +50,7 @@ class Scale:
             return np.bincount(codes, column, n_series)
 
         sums = np.stack([by_series(column) for column in values.T], axis=1)
-        mean = sums / np.maximum(counts, 1)
+        mean = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
         left = values - mean[codes]
         squares = np.stack([by_series(column**2) for column in left.T], axis=1)
         own = np.sqrt(squares / np.maximum(counts, 1))

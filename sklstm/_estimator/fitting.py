@@ -120,7 +120,7 @@ class Fitting(Preparing):
         given = read_training_rows(
             self, X, self.series_id, settings.is_tiled, settings.dtype
         )
-        y = check_y(self, y, self._y_options, given, X)
+        y, is_missing = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
                 checkpoint, checkpoint_every, given, y, sample_weight
@@ -131,7 +131,7 @@ class Fitting(Preparing):
         target = self._learn_target(
             y, self._compile_arguments(settings.is_tiled)["loss"]
         )
-        weights = self._weights(given, y, sample_weight, target)
+        weights = self._weights(given, y, sample_weight, target, is_missing)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
         given, order = given.sorted()

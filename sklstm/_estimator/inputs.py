@@ -68,8 +68,12 @@ def _is_ragged(X) -> bool:
     return False
 
 
-def check_y(estimator, y, y_options: dict[str, Any], given, X) -> np.ndarray:
-    """Targets as an array: numbers, or labels of which none is missing.
+def check_y(
+    estimator, y, y_options: dict[str, Any], given, X
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets as an array, numbers or labels, and which rows have none.
+
+    Where targets may be missing, others stand in their places.
 
     Parameters
     ----------
@@ -82,7 +86,13 @@ def check_y(estimator, y, y_options: dict[str, Any], given, X) -> np.ndarray:
         The rows that y belongs to.
     X : array-like
         These rows as they came, whose index is compared with that of y.
+
+    Returns
+    -------
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    is_missing : ndarray of bool of shape (n_rows,)
     """
+    may_miss = estimator.missing == "ignore"
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but"
@@ -93,13 +103,39 @@ def check_y(estimator, y, y_options: dict[str, Any], given, X) -> np.ndarray:
         y = given.sequences.flat("y", y)
     if y_options.get("y_numeric"):
         check_numbers("y", y)
-        y = check_array(y, ensure_2d=False, input_name="y", estimator=estimator)
+        y = check_array(
+            y,
+            ensure_2d=False,
+            ensure_all_finite="allow-nan" if may_miss else True,
+            input_name="y",
+            estimator=estimator,
+        )
+        is_missing = np.isnan(y).reshape(len(y), -1).any(axis=1)
+        y = _with_stand_ins(y, is_missing)
     else:
         check_nothing_masked("y", y)
         labels = column_or_1d(y, warn=True)
+        is_missing = np.zeros(len(labels), bool)
+        if may_miss:
+            is_missing = pd.isna(labels)
+            labels = _with_stand_ins(labels, is_missing)
         check_no_label_missing(labels)
         y = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
     check_consistent_length(given.X, y)
+    return y, is_missing
+
+
+def _with_stand_ins(y: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
+    """Targets with the first one that there is in the places of those missing."""
+    if not is_missing.any():
+        return y
+    if is_missing.all():
+        raise ValueError(
+            f"y is missing in all {len(y)} rows, so there is nothing to learn from."
+            " Give at least some rows a target."
+        )
+    y = y.copy()
+    y[is_missing] = y[~is_missing][0]
     return y
 
 
@@ -177,10 +213,29 @@ def _check_table(
     """Rows of shape (n_rows, n_features)."""
     check_numbers("X", X)
     seen = _stand_in(estimator, like)
-    X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
+    try:
+        X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(_nan_text(X)) from None
     names = vars(seen).get("feature_names_in_")
     names = None if names is None else tuple(names)
     return X, InputShape(X.shape[1], names, dtype=dtype)
+
+
+def _nan_text(X) -> str:
+    """What is said of rows with NaN, which a series cannot drop."""
+    rows = np.flatnonzero(np.asarray(pd.isna(X)).any(axis=1))
+    index = getattr(X, "index", None)
+    first = f"row {rows[0]}" if index is None else repr(str(index[rows[0]]))
+    return (
+        f"Input X contains NaN in {len(rows)} row(s), the first of them {first}. Fill"
+        " them, for example with DataFrame.ffill, DataFrame.interpolate or a"
+        " SimpleImputer in a pipeline. Do not drop rows from inside a series, or those"
+        " around would seem to follow one another; where the index tells that they do"
+        " not, on_gap='reset' begins anew after them."
+    )
 
 
 def _stand_in(estimator, like: InputShape | None):

@@ -46,11 +46,13 @@ class PartialFitting(Preparing):
             )
         else:
             given = read_rows(self, X, fitted.input_shape)
-        y = check_y(self, y, self._y_options, given, X)
+        y, is_missing = check_y(self, y, self._y_options, given, X)
         if fitted is None:
-            fitted = self._start_empty(settings, given, y, sample_weight, **announced)
+            fitted = self._start_empty(
+                settings, given, y, is_missing, sample_weight, **announced
+            )
         recipe, target = fitted.recipe, fitted.target
-        weights = self._weights(given, y, sample_weight, target)
+        weights = self._weights(given, y, sample_weight, target, is_missing)
         targets = target.encode(
             targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss
         )
@@ -167,7 +169,13 @@ class PartialFitting(Preparing):
         return replace(recipe, asked_rate=asked), asked
 
     def _start_empty(
-        self, settings: Settings, given: Given, y, sample_weight, **announced
+        self,
+        settings: Settings,
+        given: Given,
+        y,
+        is_missing,
+        sample_weight,
+        **announced,
     ) -> Fitted:
         """What is known before any row, for the first `partial_fit`."""
         seed = self._draw_seed()
@@ -179,7 +187,7 @@ class PartialFitting(Preparing):
             ordered,
             np.zeros(len(given.X), bool),
             np.asarray(y)[order],
-            self._weights(given, y, sample_weight, target)[order],
+            self._weights(given, y, sample_weight, target, is_missing)[order],
             target,
             seed,
         )

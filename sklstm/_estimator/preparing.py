@@ -45,6 +45,7 @@ class Preparing(FittedAttributes):
     def _check_parameters(self) -> None:
         check_units(self.units)
         check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
+        check_option("missing", self.missing, ("raise", "ignore"))
         for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
             check_bool(name, getattr(self, name))
         for name in ("dropout", "validation_split"):
@@ -117,8 +118,10 @@ class Preparing(FittedAttributes):
         )
         return stacked_recipe(network, seed, choices, target, carries)
 
-    def _weights(self, given: Given, y, sample_weight, target) -> np.ndarray:
-        """Weights of rows, of shape (n,)."""
+    def _weights(
+        self, given: Given, y, sample_weight, target, is_missing: np.ndarray
+    ) -> np.ndarray:
+        """Weights of rows, of shape (n,); 0 where the target is missing."""
         if given.sequences is not None:
             sample_weight = given.sequences.flat("sample_weight", sample_weight)
         check_numbers("sample_weight", sample_weight)
@@ -130,7 +133,8 @@ class Preparing(FittedAttributes):
                 f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
                 " each row, or None for equal ones."
             )
-        return np.asarray(self._weigh_rows(y, weights, target), np.float32)
+        weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
+        return np.where(is_missing, np.float32(0), weights)
 
 
 @dataclass(frozen=True)
