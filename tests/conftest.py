@@ -10,6 +10,7 @@ tests that draw examples and further cases of what the ordinary run shows, no ot
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -44,12 +45,29 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand files to the processes as they are collected, the small doctests last.
+    """Hand topics to the processes as they are collected, the small doctests last.
 
     pytest-xdist would begin with the files of most tests, and so end with those of few
     but long ones, while one of the processes has nothing left to do.
     """
     config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which -p no:xdist leaves out
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Keep files of one topic together: ``test_law_*.py`` share fits and programs.
+
+    What several files share is made once in each process that runs one of them.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByTopic(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            topic = re.match(r"tests/test_[a-z]+(?=_)", file)
+            return topic[0] if topic else file
+
+    return ByTopic(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks

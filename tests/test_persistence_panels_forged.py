@@ -365,6 +365,12 @@ def test_rebuild_bad_array_of_panel_raises(kind):
         refuse(header, arrays, "arrays that do not belong to its estimator")
 
 
+def test_rebuild_training_rows_of_no_length_raises():
+    header, arrays = described()
+    arrays["training_rows/lengths"][1] = 0
+    refuse(header, arrays, "the numbers of its training rows")
+
+
 def test_rebuild_stateless_panel_without_ids_raises():
     header, arrays = described("sliding, stateless")
     for state in header["states"].values():
