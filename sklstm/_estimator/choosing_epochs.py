@@ -18,7 +18,7 @@ from sklstm._estimator.prepared import Prepared
 from sklstm._network.architecture import StackedLSTM
 from sklstm._network.targets import ClassTarget
 from sklstm._tensorflow import keras
-from sklstm._training.recipe import Recipe
+from sklstm._training.recipe import Recipe, without_output
 from sklstm._training.train import Examples, WalkedValidation, train
 
 #: Numbers of epochs after which the error on held-out rows is looked at.
@@ -68,15 +68,6 @@ def choose_epochs(
         on_epoch=errors,
     )
     return errors
-
-
-def without_output(recipe: Recipe, parameters: Parameters) -> Parameters:
-    """The parameters of a network that adds nothing to its linear skip."""
-    *layers, head, bias = parameters.weights
-    if not recipe.network.n_skip:
-        return parameters
-    weights = (*layers, np.zeros_like(head), np.zeros_like(bias))
-    return replace(parameters, weights=weights)
 
 
 def held_out_errors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
 from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras
+from sklstm._training.recipe import without_output
 
 
 class Exports(FittedAttributes):
@@ -170,6 +172,16 @@ class Exports(FittedAttributes):
         model = network.at_batch_size(batch_size).build()
         model.set_weights(fitted.parameters.weights)
         return model
+
+    def _linear_alone(self):
+        """A copy whose network adds nothing to the linear map; None without a map."""
+        fitted = self._record()
+        if fitted.lags is None:
+            return None
+        alone = copy.copy(self)
+        parameters = without_output(fitted.recipe, fitted.parameters)
+        alone._fitted = replace(fitted, parameters=parameters)
+        return alone
 
     @property
     def model_(self) -> keras.Model:

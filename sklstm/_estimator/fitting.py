@@ -15,7 +15,7 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
-from sklstm._estimator.choosing_epochs import choose_epochs, without_output
+from sklstm._estimator.choosing_epochs import choose_epochs
 from sklstm._estimator.encoded import with_context
 from sklstm._estimator.following import check_training_labels, learn_axis
 from sklstm._estimator.given import Given, read_training_rows
@@ -26,7 +26,7 @@ from sklstm._estimator.settings import Settings
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
-from sklstm._training.recipe import Recipe
+from sklstm._training.recipe import Recipe, without_output
 from sklstm._training.train import Examples, train
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -120,6 +120,15 @@ def stacked_recipe(
         learning_rate_of(choices["optimizer"]),
         carries_state,
     )
+
+
+def without_output(recipe: Recipe, parameters: Parameters) -> Parameters:
+    """The parameters of a network that adds nothing to its linear skip, if any."""
+    *layers, head, bias = parameters.weights
+    if not recipe.network.n_skip:
+        return parameters
+    weights = (*layers, np.zeros_like(head), np.zeros_like(bias))
+    return replace(parameters, weights=weights)
 
 
 def user_recipe(

@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
-from sklstm.model_selection._comparison import CONDITIONS, StateComparison
+from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
 from sklstm.model_selection._walk import StartingFrom, Walk
 from sklstm.streaming import find_id_columns, stream
 
@@ -141,7 +141,8 @@ def compare_states(
     index = pd.MultiIndex.from_tuples(pairs, names=["fold", "seed"])
     scores, units = zip(*results, strict=True)
     unit = " or ".join(dict.fromkeys(units))  # a search may choose one for each fold
-    return StateComparison(pd.DataFrame(scores, index, list(CONDITIONS)), name, unit)
+    columns = [*CONDITIONS, *([LINEAR] if all(LINEAR in one for one in scores) else [])]
+    return StateComparison(pd.DataFrame(scores, index, columns), name, unit)
 
 
 def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
@@ -160,6 +161,9 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
         "reset": StartingFrom(walk, walk.zeros()),
         "swapped": StartingFrom(walk, walk.swapped(rng)),
     }
+    linear = walk.linear()
+    if linear is not None:
+        candidates[LINEAR] = StartingFrom(linear, walk.carried())
     scores = {
         name: _one_number(scorer(candidate, X_test, y_test))
         for name, candidate in candidates.items()

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 CONDITIONS = ("carried", "reset", "swapped")
+LINEAR = "linear"  # the column of the linear map alone, where there is one
 DIFFERENCES = ("carried - reset", "carried - swapped")
 
 #: A difference of at most this share of the carried score counts as none.
@@ -26,9 +27,10 @@ class StateComparison:
 
     Parameters
     ----------
-    scores : DataFrame of shape (n_folds * n_seeds, 3)
+    scores : DataFrame of shape (n_folds * n_seeds, 3) or (n_folds * n_seeds, 4)
         Indexed by (fold, seed), with columns "carried", "reset" and "swapped"; higher
-        is better.
+        is better. A fourth column, "linear", has the scores of the linear map alone,
+        where networks have a linear skip.
     score_name : str, default="score"
         Name of the score.
     unit : str, default="batch"
@@ -122,7 +124,10 @@ class StateComparison:
             f" {means['swapped']:.4g} from the state of another {self.unit}"
             f" ({_describe(right_state)})."
         )
-        return " ".join(filter(None, [f"{judgement}: {figures}", remark]))
+        linear = ""
+        if LINEAR in means:
+            linear = f"The linear map alone reaches {means[LINEAR]:.4g}."
+        return " ".join(filter(None, [f"{judgement}: {figures}", remark, linear]))
 
     def plot(self, ax=None):
         """Draw the scores, one line for each fold and seed.
@@ -143,7 +148,8 @@ class StateComparison:
         """
         from sklstm.plotting import StateComparisonDisplay
 
-        return StateComparisonDisplay(self.scores, score_name=self.score_name).plot(ax)
+        scores = self.scores[list(CONDITIONS)]
+        return StateComparisonDisplay(scores, score_name=self.score_name).plot(ax)
 
     @property
     def _units(self) -> str | None:

@@ -79,6 +79,17 @@ class Walk:
         """What the rows are cut into: "tile" or "batch"."""
         return "tile" if self.live.estimator.windows_ == "tiled" else "batch"
 
+    def linear(self) -> Walk | None:
+        """The same with the linear map alone; None where the network has none."""
+        alone = self.live.estimator._linear_alone()
+        if alone is None:
+            return None
+        return replace(self, live=replace(self.live, estimator=alone))
+
+    def carried(self) -> list[Layers]:
+        """For each piece the state that is carried to it."""
+        return [state.layers for state in self.states]
+
     def zeros(self) -> list[Layers]:
         """Zero state for each piece."""
         return [state.reset().layers for state in self.states]
