@@ -1,4 +1,4 @@
-"""`compare_states` of networks with a linear skip: what the linear map alone reaches."""
+"""`compare_states` of networks with a linear skip: the score of the map alone."""
 
 from __future__ import annotations
 

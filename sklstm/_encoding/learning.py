@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklstm._encoding.lesson import Lesson
+from sklstm._encoding.lesson import Lesson, Ties
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip, mixed
 from sklstm._encoding.logistic import logistic_skip
 from sklstm._encoding.ridge import ridge_skips
@@ -23,8 +23,7 @@ class Plan:
     ----------
     scale : bool
     periods : tuple of int
-    ties : ndarray of int of shape (n_outputs,)
-        The column that each target goes on with; -1 where there is none.
+    ties : Ties
     designs : tuple of LagDesign
         Of the maps whose mean is the linear skip; empty without one.
     naive : LagDesign or None
@@ -35,7 +34,7 @@ class Plan:
 
     scale: bool
     periods: tuple[int, ...]
-    ties: np.ndarray
+    ties: Ties
     designs: tuple[LagDesign, ...] = ()
     naive: LagDesign | None = None
     inverse_alpha: float = 1.0
@@ -50,17 +49,19 @@ def learn_encoder(lesson: Lesson, plan: Plan, used: np.ndarray) -> RowEncoder:
         x_scale=None,
         y_scale=None,
         skip=None,
-        ties=plan.ties,
+        ties=plan.ties.columns,
         residual=np.ones(lesson.n_outputs),
     )
     if plan.scale:
-        encoder = _with_scales(encoder, lesson, used)
+        encoder = _with_scales(encoder, lesson, plan.ties, used)
     if plan.designs:
         encoder = _with_skip(encoder, lesson, plan, used)
     return encoder
 
 
-def _with_scales(encoder: RowEncoder, lesson: Lesson, used: np.ndarray) -> RowEncoder:
+def _with_scales(
+    encoder: RowEncoder, lesson: Lesson, ties: Ties, used: np.ndarray
+) -> RowEncoder:
     codes, is_pooled = lesson.codes[used], lesson.series is None
     x_scale = Scale.learn(lesson.X[used], codes, lesson.n_series, is_pooled)
     y_scale = None
@@ -71,10 +72,11 @@ def _with_scales(encoder: RowEncoder, lesson: Lesson, used: np.ndarray) -> RowEn
         own = Scale.learn(
             lesson.y[told], lesson.codes[told], lesson.n_series, is_pooled
         )
-        tied = encoder.ties >= 0
+        tied, at = ties.columns >= 0, ties.columns
+        mean = ties.slopes * x_scale.mean[:, at] + ties.offsets
+        deviation = ties.slopes * x_scale.deviation[:, at]
         y_scale = Scale(
-            np.where(tied, x_scale.mean[:, encoder.ties], own.mean),
-            np.where(tied, x_scale.deviation[:, encoder.ties], own.deviation),
+            np.where(tied, mean, own.mean), np.where(tied, deviation, own.deviation)
         )
     return replace(encoder, x_scale=x_scale, y_scale=y_scale)
 

@@ -16,7 +16,7 @@ from sklstm._encoding.learning import (
     scaled_targets,
     trail_of,
 )
-from sklstm._encoding.lesson import Lesson, find_ties
+from sklstm._encoding.lesson import Lesson, Ties, find_ties
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip, lags_within
 from sklstm._encoding.logistic import INVERSE_ALPHAS, cross_entropies
 from sklstm._encoding.periods import RECENT, find_periods, lags_for
@@ -53,6 +53,8 @@ def make_plan(lesson: Lesson, asked: Asked) -> Plan:
     than a naive forecast does, the mean of both is taken.
     """
     ties = find_ties(lesson)
+    if not asked.scale:
+        ties = ties.in_same_units()
     plan = Plan(asked.scale, _periods(lesson, ties), ties)
     if not asked.linear_skip:
         return plan
@@ -82,8 +84,8 @@ def is_gain(gains: np.ndarray) -> bool:
     return n >= LEAST_TOLD and gains.mean() > gains.std() / np.sqrt(n)
 
 
-def _periods(lesson: Lesson, ties: np.ndarray) -> tuple[int, ...]:
-    tied = ties[ties >= 0]
+def _periods(lesson: Lesson, ties: Ties) -> tuple[int, ...]:
+    tied = ties.columns[ties.columns >= 0]
     values = lesson.X[:, tied[0]] if len(tied) else lesson.y[:, 0]
     ends = np.cumsum(lesson.lengths)[:-1]
     return find_periods(np.split(np.asarray(values, np.float64), ends))
@@ -93,7 +95,8 @@ def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
     """The forms that a linear map may have."""
     n_features, longest = lesson.X.shape[1], int(lesson.lengths.max())
     lagged = np.zeros(n_features, bool)
-    lagged[plan.ties[plan.ties >= 0]] = True
+    ties = plan.ties.columns
+    lagged[ties[ties >= 0]] = True
     is_tied = bool(lagged.any())
     season = [m - 1 for m in plan.periods[:1] if 1 < m <= longest // 3]
     choices = [lags_within((*(asked.lags or ()), *season), longest - 1)]
@@ -103,13 +106,13 @@ def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
         lagged[:] = True
         most = max(MOST_LAGGED // n_features, 1)
         return [
-            LagDesign(lags[:most], lagged, plan.ties, None)
+            LagDesign(lags[:most], lagged, ties, None)
             for lags in dict.fromkeys(choices)
         ]
     # In a panel no form reads levels, so that series at other levels may join it.
     free = (None,) if lesson.n_series == 1 else ()
     return [
-        LagDesign(lags, lagged, plan.ties, anchor)
+        LagDesign(lags, lagged, ties, anchor)
         for lags in dict.fromkeys(choices)
         for anchor in (0, *free, *season)
     ]
@@ -127,7 +130,7 @@ def _lag_choices(longest: int, periods: tuple[int, ...], season: list[int]) -> l
 
 def _naive_designs(plan: Plan, design: LagDesign) -> list[LagDesign]:
     """That the last value comes again, or that of a season before."""
-    if (plan.ties < 0).any():
+    if (plan.ties.columns < 0).any():
         return []
     season = [m - 1 for m in plan.periods[:1] if m - 1 in design.lags]
     return [

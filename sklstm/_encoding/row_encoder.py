@@ -75,6 +75,22 @@ class RowEncoder:
         """How many rows before a row it takes to encode it."""
         return 0 if self.skip is None else self.skip.reach + 1
 
+    @property
+    def columns_predicted(self) -> np.ndarray:
+        """The column of X that each output is the next value of; -1 if of none.
+
+        It is none as well where the two have been scaled apart from each other.
+        """
+        if self.x_scale is None or self.y_scale is None:
+            return self.ties
+        same = np.ones(self.n_outputs, bool)
+        for x, y in (
+            (self.x_scale.mean, self.y_scale.mean),
+            (self.x_scale.deviation, self.y_scale.deviation),
+        ):
+            same &= (x[:, self.ties] == y).all(axis=0)
+        return np.where(same, self.ties, -1)
+
     def trail(
         self,
         X: np.ndarray,

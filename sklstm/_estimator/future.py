@@ -118,7 +118,7 @@ def _filled_columns(fitted: Fitted, known: np.ndarray) -> list[int]:
     n_outputs = fitted.recipe.n_outputs
     columns = [-1] * n_outputs
     if fitted.encoder is not None:
-        columns = list(map(int, fitted.encoder.ties))
+        columns = list(map(int, fitted.encoder.columns_predicted))
     if max(columns) < 0 and len(unknown) == n_outputs:
         columns = list(map(int, unknown))
     left = [int(column) for column in unknown if column not in columns]
