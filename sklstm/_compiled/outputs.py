@@ -152,19 +152,25 @@ def step_one(
     parameters: Parameters,
     row: np.ndarray,
     state: RecurrentState,
+    context: np.ndarray | None = None,
 ) -> tuple[np.ndarray, RecurrentState] | None:
-    """What `walk` gives for one row after a full context; None where it must walk."""
+    """What `walk` gives for one row after a full context; None where it must walk.
+
+    With tiled windows `context` is that of the state after the row.
+    """
     if not isinstance(network, StackedLSTM) or row.shape != (1, network.n_features):
         return None
     n_steps = 1 if network.return_sequences else network.sequence_length
-    if len(state.context) != n_steps - 1 or not is_short(network, n_steps, 1):
+    if not is_short(network, n_steps, 1):
+        return None
+    if network.return_sequences:  # one series, in the only lane
+        numpy_pass = _numpy_pass(network, parameters)
+        outputs, layers = numpy_pass.forward_one(row, 0, state.layers)
+        context = state.context if context is None else context
+        return outputs, RecurrentState(layers, context, state.position + 1, outputs)
+    if len(state.context) != n_steps - 1:
         return None
     numpy_pass = _numpy_pass(network, parameters)
-    if network.return_sequences:  # one series, in the only lane
-        outputs, layers = numpy_pass.forward_one(row, 0, state.layers)
-        return outputs, RecurrentState(
-            layers, state.context, state.position + 1, outputs
-        )
     return advance_one(numpy_pass, row, state, network.batch_size)
 
 

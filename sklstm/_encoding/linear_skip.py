@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,6 +43,20 @@ class LinearSkip:
         for lag, weights in zip(self.lags, self.weights, strict=True):
             made += trail.back(lag, before) @ weights
         return made
+
+    def forecast_last(self, rows: np.ndarray) -> np.ndarray:
+        """Values of shape (n_outputs,) for the last of some rows of a run."""
+        at = np.maximum(len(rows) - 1 - self._lags, 0)
+        return self.intercept + rows[at].ravel() @ self._flat_weights
+
+    @cached_property
+    def _lags(self) -> np.ndarray:
+        return np.array(self.lags)
+
+    @cached_property
+    def _flat_weights(self) -> np.ndarray:
+        """Weights of shape (n_lags * n_features, n_outputs)."""
+        return self.weights.reshape(-1, self.weights.shape[2])
 
 
 def mixed(skips: Sequence[LinearSkip], shares: Sequence[float]) -> LinearSkip:

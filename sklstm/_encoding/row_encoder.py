@@ -25,6 +25,7 @@ from sklstm._encoding.scale import Scale
 from sklstm._encoding.trail import Trail
 
 CLIP = 6.0  # deviations
+_FIRST = np.zeros(1, int)  # the entry of the scales that serves one series
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +124,48 @@ class RowEncoder:
         inputs = np.empty((len(trail.at), self.n_inputs), np.float32)
         forecast = None if self.skip is None else self.skip.forecast(trail)
         shown = self.unscaled_inputs(trail, forecast)
-        if self.shown is not None:
-            shown = self.shown.scaled(shown, np.zeros(len(shown), int))
         n_shown = self.n_inputs - self.n_skip
-        inputs[:, :n_shown] = np.clip(shown, -CLIP, CLIP)
+        inputs[:, :n_shown] = np.clip(self._shown(shown), -CLIP, CLIP)
         if forecast is not None:
             inputs[:, n_shown:] = forecast / self.residual
         return inputs
+
+    def encode_one(
+        self, row: np.ndarray, context: np.ndarray, n_known: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the network is given of one row, and the context after it.
+
+        In a tenth of the time that a `Trail` takes.
+
+        Parameters
+        ----------
+        row : ndarray of shape (1, n_features)
+        context : ndarray of shape (n_context, n_features)
+            The last rows, scaled, the newest last.
+        n_known : int
+            How many of these count.
+        """
+        rows = self.scaled(row, _FIRST)
+        if self.skip is None:
+            return np.clip(self._shown(rows), -CLIP, CLIP).astype(np.float32), context
+        n_known = min(n_known, len(context))
+        rows = np.concatenate([context[len(context) - n_known :], rows])
+        after = np.concatenate([context[1:], rows[-1:].astype(np.float32)])
+        forecast = self.skip.forecast_last(rows)
+        before = rows[max(len(rows) - 2, 0)]
+        outlook = forecast - rows[-1, self.ties]
+        if (self.ties < 0).any():
+            earlier = self.skip.forecast_last(rows[: max(len(rows) - 1, 1)])
+            outlook = np.where(self.ties < 0, forecast - earlier, outlook)
+        shown = self._shown(np.hstack([rows[-1], rows[-1] - before, outlook]))
+        inputs = np.append(np.clip(shown, -CLIP, CLIP), forecast / self.residual)
+        return inputs[np.newaxis].astype(np.float32), after
+
+    def _shown(self, values: np.ndarray) -> np.ndarray:
+        """The values that the network is shown at their own scale."""
+        if self.shown is None:
+            return values
+        return (values - self.shown.mean[0]) / self.shown.deviation[0]
 
     def unscaled_inputs(self, trail: Trail, forecast: np.ndarray | None) -> np.ndarray:
         """The row, its change and the outlook, before they are standardised."""

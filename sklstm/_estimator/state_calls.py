@@ -240,6 +240,9 @@ class StateCalls(FittedAttributes):
         return self
 
 
+_FIRST = np.zeros(1, int)  # the entry of the scales that serves one series
+
+
 def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
     """Output and state for one row of one series, in a third of the usual time.
 
@@ -248,11 +251,19 @@ def _one_row(fitted: Fitted, X) -> tuple[np.ndarray, RecurrentState] | None:
     state, recipe = fitted.state, fitted.recipe
     if state.series is not None or fitted.input_shape.is_sequences:
         return None
-    if fitted.encoder is not None:
-        return None
     if recipe.is_tiled and not recipe.carries_state:  # the row may begin a new tile
         return None
     if not is_plain(X, fitted.input_shape) or len(X) > 1:
         return None
-    row = X.astype(np.float32, copy=False)
-    return step_one(recipe.network, fitted.parameters, row, state)
+    network, encoder = recipe.network, fitted.encoder
+    if encoder is None:
+        row = X.astype(np.float32, copy=False)
+        return step_one(network, fitted.parameters, row, state)
+    context = state.context[0] if encoder.n_context else state.context
+    row, after = encoder.encode_one(X, context, int(state.position[0]))
+    after = after[np.newaxis] if encoder.n_context else after
+    one = step_one(network, fitted.parameters, row, state, after)
+    if one is None:
+        return None
+    outputs, state = one
+    return encoder.answers(outputs, _FIRST), state
