@@ -512,10 +512,11 @@ STEERING = (
 
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run code in a fresh process that can import the package."""
+    """Run code in a fresh process that can import the package and these modules."""
     package = importlib.util.find_spec("sklstm").submodule_search_locations[0]
     environment = {k: v for k, v in os.environ.items() if k not in STEERING}
-    environment |= {"PYTHONPATH": str(Path(package).parent), **variables}
+    folders = [str(Path(package).parent), str(Path(__file__).parent)]
+    environment |= {"PYTHONPATH": os.pathsep.join(folders), **variables}
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

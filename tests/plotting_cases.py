@@ -56,7 +56,7 @@ X_NEW = pd.DataFrame(
 
 def unfitted(**parameters):
     """Return a regressor of the one shape that is compiled here."""
-    from sklstm import StatefulLSTMRegressor
+    from plain import StatefulLSTMRegressor
 
     shape = {"units": 2, "sequence_length": T, "batch_size": B, "epochs": 3}
     return StatefulLSTMRegressor(**{**shape, "random_state": 0, **parameters})

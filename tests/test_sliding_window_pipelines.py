@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import plain
 import pytest
 import sklearn
 from preprocessing_cases import naive_windows, rows_of, weather
@@ -12,7 +13,6 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-import sklstm
 from sklstm.preprocessing import SlidingWindow, frame_series
 
 # --------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def wave(n_rows=40, n_features=2):
 
 def both_ways(estimator, length, **settings):
     """An estimator that windows by itself, and one behind a SlidingWindow."""
-    estimator = getattr(sklstm, estimator)
+    estimator = getattr(plain, estimator)
     settings = SETTINGS | settings
     alone = estimator(sequence_length=length, **settings)
     windows = SlidingWindow(length)

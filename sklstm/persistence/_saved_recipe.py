@@ -194,7 +194,9 @@ class SavedRecipe:
             raise damaged("model, which nothing stands for", None)
         self._check_believable(sequence_length, target.n_outputs)
         with refusing("model= does not build a network for it"):
-            function = self._cls(model=self._objects["model"])._model_function()
+            function = self._cls(model=self._objects["model"])._model_function(
+                meta["return_sequences"]
+            )
             arguments = self._arguments(fields, self._objects)
             function = functools.partial(
                 function.func, function.args[0], arguments, function.args[2]
