@@ -89,7 +89,8 @@ class Preparing(FittedAttributes):
     @property
     def _reads(self) -> str:
         """The dtype in which rows are read; exact where they are scaled."""
-        return "float64" if self.scale or self.linear_skip else "float32"
+        asked = self._asked()
+        return "float64" if asked.scale or asked.linear_skip else "float32"
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # without touching NumPy's global generator
