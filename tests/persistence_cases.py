@@ -291,11 +291,36 @@ def assert_identical_state(actual: Any, expected: Any) -> None:
     assert_same_ids(actual.series, expected.series)
 
 
+def assert_same_encoder(actual: Any, expected: Any) -> None:
+    """Two encoders, or none twice, bit for bit."""
+    assert (actual is None) == (expected is None)
+    if expected is None:
+        return
+    assert actual.n_features == expected.n_features
+    assert actual.n_outputs == expected.n_outputs
+    assert_same_ids(actual.series, expected.series)
+    assert_same_array(actual.ties, expected.ties)
+    assert_same_array(actual.residual, expected.residual)
+    for name in ("x_scale", "y_scale", "shown"):
+        ours, theirs = getattr(actual, name), getattr(expected, name)
+        assert (ours is None) == (theirs is None)
+        if theirs is not None:
+            assert_same_array(ours.mean, theirs.mean)
+            assert_same_array(ours.deviation, theirs.deviation)
+    assert (actual.skip is None) == (expected.skip is None)
+    if expected.skip is not None:
+        assert actual.skip.lags == expected.skip.lags
+        assert_same_array(actual.skip.weights, expected.skip.weights)
+        assert_same_array(actual.skip.intercept, expected.skip.intercept)
+
+
 def assert_same_record(loaded: Any, original: Any) -> None:
     """What a fit has left is the same, but for what `assert_same` compares."""
     loaded, original = loaded._fitted, original._fitted
     for name in ("state", "seeded", "zero"):
         assert_identical_state(getattr(loaded, name), getattr(original, name))
+    assert_same_encoder(loaded.encoder, original.encoder)
+    assert loaded.epochs == original.epochs
     assert loaded.axis == original.axis
     assert loaded.input_shape == original.input_shape
     assert loaded.recipe.carries_state == original.recipe.carries_state

@@ -78,6 +78,7 @@ CASES = {
     "dropout": {"units": (3, 2), "dropout": 0.4},
     "momentum": {"optimizer": "sgd", "optimizer__momentum": 0.9},
     "held out": {"validation_split": 0.2, "metrics": ["mae"]},
+    "averaged": {"ema_momentum": 0.7},
 }
 
 
@@ -164,6 +165,82 @@ def test_fit_checkpoint_callbacks_with_arrays_of_any_dtype(tmp_path):
         regressor(callbacks=[Remember(), KillAt(2)]).fit(X, Y, checkpoint=tmp_path)
     regressor(callbacks=[again, KillAt(None)]).fit(X, Y, checkpoint=tmp_path)
     assert again.kept == whole.kept[2:]
+
+
+def test_fit_checkpoint_averaged_after_early_stop_resumes_bit_for_bit(tmp_path):
+    """The average of a training that had ended is in its last checkpoint."""
+    options = {"ema_momentum": 0.5, "optimizer": "sgd", "epochs": 12}
+    options |= {"optimizer__learning_rate": 1.0}
+
+    class KillAtEnd(KillAt):
+        def on_train_end(self, logs=None):
+            if self._at == "end":
+                raise Killed
+
+    def model(at):
+        return regressor(callbacks=[*callbacks()[:2], KillAtEnd(at)], **options)
+
+    whole = model(None).fit(X, Y)
+    assert 4 <= len(whole.history_["loss"]) < 12
+    with pytest.raises(Killed):
+        model("end").fit(X, Y, checkpoint=tmp_path)
+    again = model(None).fit(X, Y, checkpoint=tmp_path)
+    assert_identical_weights(learnt(again), learnt(whole))
+    assert again.history_ == whole.history_
+
+
+def averaged_by_hand(momentum: float, epochs: int) -> list[np.ndarray]:
+    """The average of the weights after each epoch, with shares that fall with age."""
+    after = [regressor(epochs=n).fit(X, Y).get_weights() for n in range(1, epochs + 1)]
+    shares = momentum ** np.arange(epochs)[::-1]
+    shares /= shares.sum()
+    return [
+        sum(share * array for share, array in zip(shares, arrays, strict=True))
+        for arrays in zip(*after, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_epoch_begin"])
+@pytest.mark.parametrize("by", ["signal", "callback"])
+def test_fit_averaged_after_ctrl_c_keeps_average_of_whole_epochs(hook, by):
+    """The signal is held back; a callback's own error comes before the average."""
+
+    class Interrupt(keras.callbacks.Callback):
+        def at(self, epoch, logs=None):
+            if epoch == 2 + (hook == "on_epoch_begin"):
+                if by == "callback":
+                    raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
+
+    interrupt = Interrupt()
+    setattr(interrupt, hook, interrupt.at)
+    model = regressor(callbacks=[interrupt], ema_momentum=0.7)
+    with pytest.warns(RuntimeWarning, match="interrupted after . of 6 epochs"):
+        model.fit(X, Y)
+    n = len(model.history_["loss"])
+    assert n == 3 + (hook == "on_epoch_begin" and by == "signal")
+    for actual, expected in zip(
+        model.get_weights(), averaged_by_hand(0.7, n), strict=True
+    ):  # float32, rounded once
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_fit_checkpoint_averaged_after_ctrl_c_resumes_bit_for_bit(tmp_path):
+    """It goes on from the weights themselves, not from their average."""
+
+    class Interrupt(KillAt):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == self._at:
+                signal.raise_signal(signal.SIGINT)
+
+    whole = regressor(callbacks=[Interrupt(None)], ema_momentum=0.7).fit(X, Y)
+    with pytest.warns(RuntimeWarning, match="interrupted after 4 of 6 epochs"):
+        part = regressor(callbacks=[Interrupt(3)], ema_momentum=0.7)
+        part.fit(X, Y, checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    again = regressor(callbacks=[Interrupt(None)], ema_momentum=0.7)
+    again.fit(X, Y, checkpoint=tmp_path)
+    assert_identical_weights(learnt(again), learnt(whole))
 
 
 def test_fit_checkpoint_without_random_state_keeps_drawn_seed(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import signal
 from typing import Any
 
 import keras
@@ -17,8 +18,9 @@ from persistence_cases import (
     panel,
     targets,
 )
-from plain import StatefulLSTMClassifier
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
+from sklstm._estimator.choosing_epochs import EpochErrors
 from sklstm._training.checkpoint import Checkpoint
 
 
@@ -88,6 +90,94 @@ def test_fit_checkpoint_panel_resumes_bit_for_bit(kind, tmp_path):
 def test_fit_checkpoint_tiled_resumes_bit_for_bit(case, tmp_path):
     """The cuts of each epoch are drawn anew, from the seed of the checkpoint."""
     assert_resumes(tmp_path, "tiled", **CASES[case])
+
+
+# --------------------------------------------------------------------------------------
+# Encoders, averages, and epochs that are chosen
+# --------------------------------------------------------------------------------------
+
+STEPS = np.arange(120)
+SERIES = np.sin(STEPS * 2 * np.pi / 12) + np.sin(STEPS**2) / 4  # (n_rows,)
+SERIES_X, SERIES_Y = SERIES[:-1, np.newaxis], SERIES[1:]
+
+
+def chooser(kill_at=None, **options) -> StatefulLSTMRegressor:
+    defaults = {
+        "windows": "tiled",
+        "sequence_length": 6,
+        "batch_size": 2,
+        "scale": True,
+        "epochs": "auto",
+        "ema_momentum": 0.6,
+        "random_state": 0,
+        "callbacks": [KillAt(kill_at)],
+    }
+    return StatefulLSTMRegressor(3, **{**defaults, **options})
+
+
+@pytest.mark.parametrize("linear_skip", [False, True])
+def test_fit_checkpoint_auto_epochs_resumes_bit_for_bit(linear_skip, tmp_path):
+    """Their number is chosen again, alike; the encoder is learnt again, alike."""
+    options = {"linear_skip": linear_skip}
+    if linear_skip:  # whose network may be of no use, so that nothing is trained
+        options |= {"epochs": 4}
+    whole = chooser(**options).fit(SERIES_X, SERIES_Y)
+    assert whole.epochs_ > 2
+    with pytest.raises(Killed):
+        chooser(2, **options).fit(SERIES_X, SERIES_Y, checkpoint=tmp_path)
+    (file,) = tmp_path.iterdir()
+    again = chooser(**options).fit(SERIES_X, SERIES_Y, checkpoint=tmp_path)
+    assert not file.exists()
+    assert again.epochs_ == whole.epochs_
+    assert again.history_ == whole.history_
+    for part in ("weights", "seeds", "slots"):
+        ours, theirs = (getattr(e._fitted.parameters, part) for e in (again, whole))
+        assert_identical_weights(list(ours), list(theirs))
+    assert_same_record(again, whole)
+    np.testing.assert_array_equal(again.forecast(5), whole.forecast(5))
+
+
+def test_fit_checkpoint_auto_epochs_fewer_than_trained_raises(tmp_path):
+    n = chooser().fit(SERIES_X, SERIES_Y).epochs_
+    with pytest.raises(Killed):
+        chooser(n + 1, epochs=n + 2).fit(SERIES_X, SERIES_Y, checkpoint=tmp_path)
+    text = (
+        f"holds {n + 1} epochs, but epochs='auto', which chose {n}. Set epochs={n + 1}"
+        " or more, or delete .* anew"
+    )
+    auto = chooser()
+    with pytest.raises(ValueError, match=text):
+        auto.fit(SERIES_X, SERIES_Y, checkpoint=tmp_path)
+    assert not hasattr(auto, "state_")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_fit_checkpoint_auto_epochs_none_leaves_no_file(tmp_path):
+    """Where the linear map leaves nothing to learn, no epoch is trained."""
+    sine = np.sin(STEPS / 3)
+    model = chooser(linear_skip=True)
+    model.fit(sine[:-1, np.newaxis], sine[1:], checkpoint=tmp_path)
+    assert (model.epochs_, model.history_) == (0, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_fit_ctrl_c_while_epochs_are_chosen_raises_KeyboardInterrupt(monkeypatch):
+    """Nothing was trained that could stand, and no warning says so."""
+    looks: list[int] = []
+    look = EpochErrors.__call__
+
+    def interrupt(self, epoch, weights):
+        looks.append(epoch)
+        if epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+        return look(self, epoch, weights)
+
+    monkeypatch.setattr(EpochErrors, "__call__", interrupt)
+    model = chooser()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(SERIES_X, SERIES_Y)
+    assert max(looks) <= 4
+    assert not hasattr(model, "state_")
 
 
 def test_fit_checkpoint_tiled_without_random_state_keeps_drawn_seed(tmp_path):

@@ -206,10 +206,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_tensorflow": set(),
     "_network": {"_rows", "_tensorflow"},
     "_compiled": {"_network", "_rows", "_tensorflow"},
-    "_training": {"_archive", "_compiled", "_network", "_rows", "_tensorflow"},
+    "_encoding": set(),
+    "_training": {
+        "_archive",
+        "_compiled",
+        "_encoding",
+        "_network",
+        "_rows",
+        "_tensorflow",
+    },
     "persistence": {
         "_archive",
         "_compiled",
+        "_encoding",
         "_network",
         "_rows",
         "_tensorflow",
@@ -218,6 +227,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_estimator": {
         "_checks",
         "_compiled",
+        "_encoding",
         "_network",
         "_rows",
         "_tensorflow",
@@ -239,7 +249,11 @@ DOORS = {
 }
 
 #: Rooms without Keras and TensorFlow, and the libraries that they may use.
-LIGHT = {"_checks": {"numpy"}, "_rows": {"numpy", "pandas"}}
+LIGHT = {
+    "_checks": {"numpy"},
+    "_rows": {"numpy", "pandas"},
+    "_encoding": {"numpy", "scipy", "sklearn"},
+}
 
 
 def files_of(room: str) -> list[Path]:

@@ -105,7 +105,8 @@ class Fitting(Preparing):
         OSError
             If the folder for the checkpoint cannot be made or read.
         KeyboardInterrupt
-            If training is interrupted before the first whole epoch.
+            If training is interrupted before the first whole epoch, or while
+            ``epochs="auto"`` is chosen.
 
         Warns
         -----
@@ -125,7 +126,6 @@ class Fitting(Preparing):
             checkpoint = self._open_checkpoint(
                 checkpoint, checkpoint_every, given, y, sample_weight
             )
-            checkpoint.check_within(int(settings.epochs))
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
         target = self._learn_target(
@@ -148,6 +148,8 @@ class Fitting(Preparing):
             if self.verbose:
                 print(errors.text)
         epochs = int(epochs)
+        if checkpoint is not None:
+            checkpoint.check_within(epochs, self.epochs)
         encoded, targets = prepared.encoded(encoder)
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(

@@ -44,6 +44,8 @@ class Progress:
     weights, seeds, slots : tuple of ndarray
         The fields of `Parameters`: weights, states of random generators, and variables
         of the optimizer.
+    average : tuple of ndarray
+        What `WeightAverage.recall` returned: empty without an average of weights.
     history : dict of str to list of float
     memories : list of dict of str to object
         What each callback remembers, as `recall` returns it.
@@ -55,6 +57,7 @@ class Progress:
     weights: tuple[np.ndarray, ...]
     seeds: tuple[np.ndarray, ...]
     slots: tuple[np.ndarray, ...]
+    average: tuple[np.ndarray, ...]
     history: dict[str, list[float]]
     memories: list[dict[str, Any]]
 
@@ -93,13 +96,17 @@ class Checkpoint:
         path = folder / f"{joblib.hash(_described(call))}.sklstm"
         return cls(path, every, _find(path))
 
-    def check_within(self, epochs: int) -> None:
-        """Raise ValueError if the checkpoint holds more than `epochs` epochs."""
+    def check_within(self, epochs: int, asked: Any) -> None:
+        """Raise ValueError if the checkpoint holds more than `epochs` epochs.
+
+        `asked` is the parameter that they follow from: a number, or "auto".
+        """
         if self.found is not None and self.found.n_epochs > epochs:
+            chosen = f", which chose {epochs}" if isinstance(asked, str) else ""
             raise ValueError(
                 f"The checkpoint of this training holds {self.found.n_epochs} epochs,"
-                f" but epochs={epochs}. Set epochs={self.found.n_epochs} or more, or"
-                f" delete {str(self.path)!r} to start the training anew."
+                f" but epochs={asked!r}{chosen}. Set epochs={self.found.n_epochs} or"
+                f" more, or delete {str(self.path)!r} to start the training anew."
             )
 
     def is_due(self, n_epochs: int) -> bool:
@@ -273,7 +280,7 @@ def _pack(progress: Progress) -> tuple[dict[str, Any], Arrays]:
         "history": list(progress.history),
         "memories": [],
     }
-    for name in ("weights", "seeds", "slots"):
+    for name in _FIELDS:
         header[name] = _put(arrays, name, getattr(progress, name))
     for k, values in enumerate(progress.history.values()):
         arrays[f"history.{k}"] = np.array(values, np.float64)
@@ -339,7 +346,7 @@ def _unpack(header: Any, arrays: Arrays) -> Progress:
     )
 
 
-_FIELDS = ("weights", "seeds", "slots")
+_FIELDS = ("weights", "seeds", "slots", "average")
 _TRUTH = "bool"
 
 

@@ -26,6 +26,7 @@ from sklstm._rows.tiles import Tiles
 from sklstm._tensorflow import keras, tf
 from sklstm._training.checkpoint import Checkpoint, Progress, recall, remind
 from sklstm._training.interrupts import Slices, interrupts_held_back
+from sklstm._training.weight_average import WeightAverage
 
 with warnings.catch_warnings():  # in a notebook without widgets the bar is text
     warnings.simplefilter("ignore")
@@ -82,7 +83,8 @@ class TrainingRun:
         is learnt; 0 for the weights after the last epoch.
     on_epoch : callable or None
         ``on_epoch(n_epochs, weights)`` is called after each epoch with the averaged
-        weights, and tells whether training goes on.
+        weights, and tells whether training goes on. Such a training is a trial: where
+        the user interrupts it, nothing of it stands.
 
     Attributes
     ----------
@@ -125,6 +127,7 @@ class TrainingRun:
         self._model = self.trainer.program.model
         self._before_epoch: Parameters | None = None
         self._average = WeightAverage(self.ema_momentum)
+        self._n_averaged = 0  # epochs whose weights are in the average
         self._appending: list = []  # loggers that go on with their file this once
         self._logged = keras.callbacks.History()  # what callbacks add to the logs too
         self._calls_python = bool(self.metrics or self.validation)
@@ -191,7 +194,7 @@ class TrainingRun:
         ValueError
             Where the loss is no longer a finite number.
         KeyboardInterrupt
-            Where the user interrupts before the first whole epoch.
+            Where the user interrupts before the first whole epoch, or a trial.
 
         Warns
         -----
@@ -239,7 +242,8 @@ class TrainingRun:
         if progress is not None:
             remind(self.callbacks, progress.memories)
             self.history = {name: [*v] for name, v in progress.history.items()}
-            self._n_done = progress.n_epochs
+            self._average.remind(progress.average)
+            self._n_done = self._n_averaged = progress.n_epochs
             self._model.stop_training = progress.stopped
 
     def _keep_progress(self, n_epochs: int) -> None:
@@ -257,6 +261,7 @@ class TrainingRun:
                 learnt.weights,
                 learnt.seeds,
                 learnt.slots,
+                self._average.recall(),
                 self.history,
                 recall(self.callbacks, self._memories),
             )
@@ -292,12 +297,16 @@ class TrainingRun:
                     break
 
     def _goes_on_after(self, epoch: int) -> bool:
-        """Add the weights to their average, and ask whether training goes on."""
-        if not self.ema_momentum and self.on_epoch is None:
+        """Ask whether training goes on."""
+        if self.on_epoch is None:
             return True
-        weights = self.trainer.read().weights
-        self._average.add(weights)
-        return self.on_epoch is None or self.on_epoch(epoch, self._average.of(weights))
+        return self.on_epoch(epoch, self._average.of(self.trainer.read().weights))
+
+    def _add_to_average(self, n_epochs: int) -> None:
+        """Count the weights after so many epochs, unless they are counted already."""
+        if self.ema_momentum and self._n_averaged < n_epochs:
+            self._average.add(self.trainer.read().weights)
+            self._n_averaged = n_epochs
 
     def _n_at_once(self, n_left: int) -> int:
         """How many epochs the next call takes: several, where nobody looks between."""
@@ -341,6 +350,7 @@ class TrainingRun:
         for name in self._logged.history.keys() - logs.keys():
             values = self.history.setdefault(name, [])
             values.append(self._logged.history[name][-1])
+        self._add_to_average(epoch + 1)
         self._keep_progress(epoch + 1)
         return logs
 
@@ -423,47 +433,18 @@ class TrainingRun:
 
     def _keep_last_whole_epoch(self) -> None:
         n_whole = len(self.history.get("loss", ()))
-        if not n_whole:
+        if not n_whole or self.on_epoch is not None:
             raise KeyboardInterrupt
         self.was_interrupted = True
         if self._before_epoch is not None:
             self.trainer.write(self._before_epoch)
+        self._add_to_average(n_whole)
         warnings.warn(
             f"Training was interrupted after {n_whole} of {self.epochs} epochs; the"
             " estimator is fitted as the last whole epoch left it.",
             RuntimeWarning,
             stacklevel=5,
         )
-
-
-class WeightAverage:
-    """An exponential moving average of weights, unbiased from the first ones on.
-
-    Parameters
-    ----------
-    momentum : float
-        Share that the average so far keeps; 0 for no average.
-    """
-
-    def __init__(self, momentum: float):
-        self._momentum = momentum
-        self._sum: list[np.ndarray] = []
-        self._total = 0.0  # of the shares of all weights added
-
-    def add(self, weights: tuple[np.ndarray, ...]) -> None:
-        """Count the weights after an epoch."""
-        m = self._momentum
-        if not m:
-            return
-        so_far = self._sum or [np.zeros(w.shape) for w in weights]
-        self._sum = [m * s + (1 - m) * w for s, w in zip(so_far, weights, strict=True)]
-        self._total = m * self._total + (1 - m)
-
-    def of(self, weights: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """The average; these weights where there is none."""
-        if not self._sum:
-            return weights
-        return tuple((s / self._total).astype(np.float32) for s in self._sum)
 
 
 def _last_of(outputs: np.ndarray, table: np.ndarray) -> np.ndarray:

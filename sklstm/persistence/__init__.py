@@ -28,6 +28,7 @@ from sklstm._training.recipe import Recipe, compiled_choices
 from sklstm.persistence._keras_config import NotDataError
 from sklstm.persistence._plain import encode, encode_array, encode_each, what_is
 from sklstm.persistence._rebuilding import OPTIONAL, ROUTED_METHODS, rebuild
+from sklstm.persistence._saved_encoder import put_encoder
 from sklstm.persistence._saved_recipe import PARTS
 from sklstm.persistence._series_ids import IdsWriter
 
@@ -103,8 +104,8 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     header : dict
         Class, parameters, recipe and shapes; ``lacking`` names what is no data.
     arrays : dict of str to ndarray
-        Weights, optimizer slots, states, history, ids of series, and rows that wait to
-        be trained on.
+        Weights, optimizer slots, states, history, ids of series, what an encoder has
+        learnt, and rows that wait to be trained on.
 
     Raises
     ------
@@ -130,8 +131,12 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "routing": _describe_routing(estimator),
         "network": _describe_network(recipe.network, lacking),
         "target": _describe_target(fitted.target, lacking),
-        "training": _describe_training(recipe, lacking),
+        "training": {
+            **_describe_training(recipe, lacking),
+            "epochs": int(fitted.epochs),
+        },
         "input": _put_input(arrays, ids, fitted),
+        "encoder": put_encoder(arrays, ids, fitted.encoder),
         "history": _put_history(arrays, fitted.history),
         "states": _put_states(arrays, ids, fitted),
         "series": ids.described,
@@ -240,6 +245,7 @@ def _put_input(arrays: Arrays, ids: IdsWriter, fitted) -> dict[str, Any]:
         "feature_names": None if names is None else list(map(str, names)),
         "series_id": _encode_columns(shape.series_id),
         "is_sequences": bool(shape.is_sequences),
+        "dtype": shape.dtype,
         "n_windows": int(fitted.n_windows),
         "n_dropped_rows": int(fitted.n_dropped),
         "training_rows": rows and _put_training_rows(arrays, ids, rows),

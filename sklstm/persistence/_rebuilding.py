@@ -6,14 +6,17 @@ The header may say anything: every value is checked before it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn import config_context
 from sklearn.base import is_classifier
 
 from sklstm._archive import PersistenceError, shortly
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._rows.input_shape import InputShape
 from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
@@ -21,6 +24,7 @@ from sklstm.persistence._checked import (
     Fields,
     Store,
     damaged,
+    is_anything,
     is_bool,
     is_count,
     is_dict,
@@ -33,8 +37,10 @@ from sklstm.persistence._checked import (
     refusing,
 )
 from sklstm.persistence._plain import count_objects, decode, decode_each
+from sklstm.persistence._saved_encoder import take_encoder
 from sklstm.persistence._saved_recipe import SavedRecipe
 from sklstm.persistence._saved_states import SavedStates
+from sklstm.persistence._series_ids import take_ids
 
 OPTIONAL = ("callbacks", "random_state")  # not needed to predict
 ROUTED_METHODS = ("fit", "partial_fit", "score")
@@ -128,7 +134,9 @@ class _Rebuilding:
             self.cls, self.parameters, self.fields, self.store, self.objects
         )
         target = saved.target(is_classifier(estimator))
-        recipe = saved.recipe(target)
+        ids = self._ids()
+        encoder = take_encoder(self.fields, self.store, ids, target)
+        recipe = saved.recipe(target, encoder)
         fitted = Fitted(
             recipe=recipe,
             target=target,
@@ -137,8 +145,10 @@ class _Rebuilding:
             history=self._history(),
             n_windows=self.input.take("n_windows", is_count),
             n_dropped=self.input.take("n_dropped_rows", is_count),
-            **self._states(recipe),
+            encoder=encoder,
+            **self._states(recipe, encoder, ids),
         )
+        fitted = replace(fitted, epochs=self._epochs(fitted))
         self._route(estimator)
         self.store.close()
         estimator._fitted = fitted
@@ -174,10 +184,17 @@ class _Rebuilding:
 
     # --- facts ----------------------------------------------------------------------
 
-    def _states(self, recipe: Recipe) -> dict[str, Any]:
+    def _ids(self) -> list[pd.Index]:
+        """All ids of series; files of format 1 have none."""
+        are_described = or_none(is_list_of(is_list_of(is_anything)))
+        return take_ids(self.store, self.fields.take("series", are_described) or [])
+
+    def _states(
+        self, recipe: Recipe, encoder: RowEncoder | None, ids: list[pd.Index]
+    ) -> dict[str, Any]:
         """The states, and what the fit found about its rows."""
-        shape = self._input_shape(recipe)
-        saved = SavedStates(recipe, shape, self.fields, self.store)
+        shape = self._input_shape(recipe, encoder)
+        saved = SavedStates(recipe, encoder, shape, ids, self.fields, self.store)
         return {
             "input_shape": shape,
             **saved.states(),
@@ -194,7 +211,21 @@ class _Rebuilding:
             for i, name in enumerate(names)
         }
 
-    def _input_shape(self, recipe: Recipe) -> InputShape:
+    def _epochs(self, fitted: Fitted) -> int:
+        """Passes over the rows of the last fit.
+
+        Files of formats 1 and 2 do not say, but no fit made more than the parameter
+        asked for or than the history holds.
+        """
+        training = self.fields.within("training")
+        if "epochs" in training.values:
+            return training.take("epochs", is_count)
+        asked = self.parameters.get("epochs", 0)
+        if fitted.training_rows is None or not is_count(asked):
+            return 0
+        return min(asked, len(fitted.history.get("loss", ())))
+
+    def _input_shape(self, recipe: Recipe, encoder: RowEncoder | None) -> InputShape:
         """What X looked like."""
         names = self.input.take("feature_names", or_none(is_list_of(is_str)))
         if names is not None and len(names) != self.n_features:
@@ -205,7 +236,19 @@ class _Rebuilding:
             recipe.sequence_length if self.is_3d else None,
             self._id_columns(),
             bool(self.input.take("is_sequences", or_none(is_bool))),
+            self._dtype(encoder),
         )
+
+    def _dtype(self, encoder: RowEncoder | None) -> str:
+        """What rows are read as; float32 in files of formats 1 and 2."""
+        dtype = self.input.take("dtype", or_none(one_of("float32", "float64")))
+        dtype = dtype or "float32"
+        is_sequences = self.input.values.get("is_sequences")  # float32 as it is
+        if encoder is None and dtype == "float64":
+            raise damaged("dtype in input, for rows without an encoder", dtype)
+        if encoder is not None and dtype == "float32" and not is_sequences:
+            raise damaged("dtype in input, for rows with an encoder", dtype)
+        return dtype
 
     def _id_columns(self) -> Any:
         """The columns that tell series apart; None in files of format 1."""

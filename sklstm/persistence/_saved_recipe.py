@@ -13,6 +13,7 @@ from typing import Any
 from sklstm._archive import PersistenceError
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
+from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.targets import ClassTarget, ContinuousTarget
 from sklstm._tensorflow import keras
@@ -23,6 +24,7 @@ from sklstm.persistence._checked import (
     damaged,
     is_anything,
     is_bool,
+    is_count,
     is_dict,
     is_list_of,
     is_share,
@@ -97,19 +99,23 @@ class SavedRecipe:
 
     # --- network --------------------------------------------------------------------
 
-    def recipe(self, target) -> Recipe:
+    def recipe(self, target, encoder: RowEncoder | None) -> Recipe:
         """The recipe, its initial weights those of the file."""
         fields = self._fields.within("network")
         kind = fields.take("kind", one_of("stacked", "function"))
         sequence_length = fields.take("sequence_length", is_side)
         batch_size = fields.take("batch_size", or_none(is_side))
         is_tiled = bool(fields.take("return_sequences", or_none(is_bool)))
+        if encoder is not None and not is_tiled:
+            raise damaged("return_sequences in network, for an encoder", is_tiled)
         self._check_lanes(batch_size, is_tiled)
         made: dict[str, Any] = {}
         network: StackedLSTM | UserNetwork
         if kind == "stacked":
-            network = self._stacked(fields, target, sequence_length, batch_size)
+            network = self._stacked(fields, encoder, sequence_length, batch_size)
         else:
+            if encoder is not None and encoder.n_skip:
+                raise damaged("kind in network, for a linear skip", kind)
             network, made = self._user_network(
                 fields, target, sequence_length, batch_size
             )
@@ -146,18 +152,29 @@ class SavedRecipe:
             raise damaged("its batch size, for states of other shapes", batch_size)
 
     def _stacked(
-        self, fields: Fields, target, sequence_length: int, batch_size: int | None
+        self,
+        fields: Fields,
+        encoder: RowEncoder | None,
+        sequence_length: int,
+        batch_size: int | None,
     ) -> StackedLSTM:
+        n_inputs = self._n_features if encoder is None else encoder.n_inputs
         network = StackedLSTM(
             units=tuple(fields.take("units", is_list_of(is_side))),
             dropout=float(fields.take("dropout", is_share)),
             n_outputs=fields.take("n_outputs", is_side),
             activation=fields.take("activation", _is_activation),
             sequence_length=sequence_length,
-            n_features=fields.take("n_features", one_of(self._n_features)),
+            n_features=fields.take("n_features", one_of(n_inputs)),
             batch_size=batch_size,
             return_sequences=bool(fields.values.get("return_sequences")),
+            n_skip=fields.take("n_skip", or_none(is_count)) or 0,  # new in format 3
         )
+        n_skip = network.n_skip
+        if n_skip != (encoder.n_skip if encoder else 0) or (
+            n_skip not in (0, network.n_outputs)
+        ):
+            raise damaged("n_skip in network, for another linear skip", n_skip)
         shapes = self._store.shapes("weights")
         if not network.units or shapes != network.weight_shapes:
             raise damaged("shapes of its weights, for another network", shapes)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sklstm._compiled.outputs import zero_state
+from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import NEVER, RecurrentState
@@ -24,7 +25,6 @@ from sklstm.persistence._checked import (
     Fields,
     Store,
     damaged,
-    is_anything,
     is_bool,
     is_count,
     is_frequency,
@@ -36,10 +36,11 @@ from sklstm.persistence._checked import (
     or_none,
     refusing,
 )
-from sklstm.persistence._series_ids import take_ids
+from sklstm.persistence._series_ids import ids_of
 
 _REAL = "fiu"  # kinds of dtypes that a state may have beside its layers
 _LARGEST_POSITION = 2**62  # so that the rows of one more call do not overflow
+_MOST_CONTEXT = 2**24  # numbers for each series to come, if the file holds no series
 _MOST_UNITS_OF_CALENDAR = 4_000_000  # days, or months, from the year 1 to 9999
 
 
@@ -49,7 +50,10 @@ class SavedStates:
     Parameters
     ----------
     recipe : Recipe
+    encoder : RowEncoder or None
     input_shape : InputShape
+    ids : list of Index
+        All ids of the file.
     fields : Fields
         The header.
     store : Store
@@ -57,12 +61,17 @@ class SavedStates:
     """
 
     def __init__(
-        self, recipe: Recipe, input_shape: InputShape, fields: Fields, store: Store
+        self,
+        recipe: Recipe,
+        encoder: RowEncoder | None,
+        input_shape: InputShape,
+        ids: list[pd.Index],
+        fields: Fields,
+        store: Store,
     ):
-        self._recipe, self._shape, self._store = recipe, input_shape, store
+        self._recipe, self._encoder = recipe, encoder
+        self._shape, self._store, self._ids = input_shape, store, ids
         self._input, self._fields = fields.within("input"), fields.within("states")
-        described = fields.take("series", or_none(is_list_of(is_list_of(is_anything))))
-        self._ids = take_ids(store, described or [])
         self._check_ids()
         with refusing("its network has no states"):
             self._zero = zero_state(recipe.network, input_shape.n_features)
@@ -91,6 +100,7 @@ class SavedStates:
         state, seeded = (self._state(n, by_series) for n in ("state", "seeded"))
         if by_series and (state.series is None) != (seeded.series is None):
             raise damaged("the series of its state, for others in fit", state.series)
+        self._check_scaled_series(state.series)
         waiting = None
         if "waiting" in self._fields.values:
             if by_series:
@@ -102,6 +112,14 @@ class SavedStates:
             "zero": self._state_before(seeded),
             "waiting": waiting,
         }
+
+    def _check_scaled_series(self, series: pd.Index | None) -> None:
+        """Raise if series with names have an encoder without, or the reverse."""
+        if self._encoder is None:
+            return
+        scaled = self._encoder.series
+        if (scaled is None) != (series is None):
+            raise damaged("series in encoder, for others in state", scaled)
 
     def _are_by_series(self) -> bool:
         """Whether states have a lane for each series: positions are then arrays."""
@@ -127,7 +145,7 @@ class SavedStates:
 
     def _state(self, name: str, by_series: bool) -> RecurrentState:
         fields, store = self._fields.within(name), self._store
-        series = self._series(fields)
+        series = ids_of(fields, self._ids)
         position: Any
         if by_series:
             fields.take("position", _is_none)
@@ -157,13 +175,6 @@ class SavedStates:
             last_seen,
         )
 
-    def _series(self, fields: Fields) -> pd.Index | None:
-        """The ids that a part of the header refers to by their number."""
-        number = fields.take("series", or_none(is_count))
-        if number is not None and number >= len(self._ids):
-            raise damaged("the number of an index of series", number)
-        return None if number is None else self._ids[number]
-
     def _positions(self, name: str, series: pd.Index | None) -> tuple[np.ndarray, int]:
         """The position of each series, and how many there are."""
         if series is None and not self._recipe.is_tiled:
@@ -178,6 +189,11 @@ class SavedStates:
         shape: tuple[int | None, ...] = (None, self._shape.n_features)
         if lanes and not self._recipe.is_tiled:
             shape = (*lanes, length - 1, self._shape.n_features)
+        n_before = 0 if self._encoder is None else self._encoder.n_context
+        if n_before:
+            shape = (*lanes, n_before, self._shape.n_features)
+            if lanes == (0,) and n_before * self._shape.n_features > _MOST_CONTEXT:
+                raise damaged("the last lag of its encoder", n_before - 1)
         context = self._store.take(f"{name}/context", shape, _REAL)
         if context.ndim == 2 and len(context) >= length:
             raise damaged("rows before the next window", len(context))
@@ -200,7 +216,7 @@ class SavedStates:
         if self._input.values.get("training_rows") is None:
             return None
         rows = self._input.within("training_rows")
-        series, first, last = self._series(rows), None, None
+        series, first, last = ids_of(rows, self._ids), None, None
         n = 1 if series is None else len(series)
         lengths, digests = self._content_of(rows, n)
         if rows.take("has_labels", or_none(is_bool)):

@@ -9,7 +9,7 @@ for each series, none is missing, and none comes twice.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from sklstm.persistence._checked import (
     Fields,
     Store,
     damaged,
+    is_count,
     is_frequency,
     is_zone,
     one_of,
@@ -182,6 +183,14 @@ def take_ids(store: Store, described: list[Any]) -> list[pd.Index]:
     if len({ids.nlevels for ids in taken}) > 1:
         raise damaged("the levels of its series ids", [ids.nlevels for ids in taken])
     return taken
+
+
+def ids_of(fields: Fields, ids: Sequence[pd.Index]) -> pd.Index | None:
+    """The ids that a part of the header refers to by their number among all ids."""
+    number = fields.take("series", or_none(is_count))
+    if number is not None and number >= len(ids):
+        raise damaged("the number of an index of series", number)
+    return None if number is None else ids[number]
 
 
 def _take_index(store: Store, name: str, levels: list[Any]) -> pd.Index:
