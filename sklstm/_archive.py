@@ -32,9 +32,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors.numpy
 
-# Of what is written. Older ones are read: 1 knew neither series nor labels, and 2 no
-# encoders.
-FORMAT = 3
+# Of what is written. Format 1, which knew neither series nor encoders, is read too.
+FORMAT = 2
 KEY = "sklstm"
 LARGEST_HEADER = 4 * 2**20  # bytes; parsed JSON takes up to 30 times its length
 _LARGEST_EMPTY = 2**31  # the product of the sides above 0, if another side is 0

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import pandas as pd
 from persistence_cases import panel, targets
-
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 N, N_MORE = 72, 6

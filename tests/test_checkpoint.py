@@ -544,10 +544,10 @@ def test_fit_checkpoint_survives_twenty_sigkills(tmp_path, monkeypatch):
 FULL_DISK = """
 import resource, signal, sys, warnings
 import numpy as np
-from plain import StatefulLSTMRegressor
+from sklstm import StatefulLSTMRegressor
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 X, y = np.random.default_rng(0).normal(size=(2, 30))
-model = StatefulLSTMRegressor(8, epochs=3, random_state=0)
+model = StatefulLSTMRegressor(8, windows="sliding", epochs=3, random_state=0)
 whole = model.fit(X[:, None], y).get_weights()
 limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit))

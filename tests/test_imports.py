@@ -252,7 +252,7 @@ DOORS = {
 LIGHT = {
     "_checks": {"numpy"},
     "_rows": {"numpy", "pandas"},
-    "_encoding": {"numpy", "scipy", "sklearn"},
+    "_encoding": {"numpy", "scipy", "sklearn", "threadpoolctl"},
 }
 
 

@@ -182,7 +182,7 @@ CHILD = """
 import faulthandler, json, signal, warnings
 faulthandler.dump_traceback_later(110, exit=True)  # a fit that nothing interrupts
 import numpy as np
-from plain import StatefulLSTMRegressor
+from sklstm import StatefulLSTMRegressor
 import keras
 
 # A background job of some shells starts with the signal ignored.
@@ -191,8 +191,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def make(epochs, callback=None):
     return StatefulLSTMRegressor(
-        2, sequence_length=2, batch_size=3, epochs=epochs, random_state=0,
-        callbacks=None if callback is None else [callback],
+        2, windows="sliding", sequence_length=2, batch_size=3, epochs=epochs,
+        random_state=0, callbacks=None if callback is None else [callback],
     )
 
 

@@ -251,7 +251,7 @@ def test_save_writes_safetensors(tmp_path):
     np.testing.assert_array_equal(arrays["weights/0"], original.get_weights()[0])
     with safetensors.safe_open(tmp_path / "file", framework="np") as file:
         stored = json.loads(file.metadata()["sklstm"])
-    assert stored["format"] == 3
+    assert stored["format"] == 2
     assert stored["content"]["class"] == "StatefulLSTMRegressor"
     assert stored["content"]["versions"]["keras"] == keras.__version__
 

@@ -372,7 +372,7 @@ def test_load_panel_of_a_users_network(tmp_path):
 
 
 # --------------------------------------------------------------------------------------
-# Files of formats 1 and 2, which knew no encoders; version 0.1 wrote those of format 1
+# Files of format 1, as version 0.1 wrote them
 # --------------------------------------------------------------------------------------
 
 OLD = Path(__file__).parent / "data"
@@ -382,7 +382,7 @@ OLD_Y = OLD_X[:, 0] - OLD_X[:, 1]
 
 
 def assert_knows_no_encoder(loaded) -> None:
-    """What came with format 3 is as it was before."""
+    """What came with format 2 is as it was before."""
     fitted = loaded._fitted
     assert fitted.encoder is None and not hasattr(loaded, "lags_")
     assert fitted.recipe.network.n_skip == 0
@@ -422,35 +422,3 @@ def test_load_classifier_of_format_1(tmp_path):
     again = round_trip(loaded, tmp_path)  # in the format of today
     np.testing.assert_array_equal(again.predict_proba(OLD_X[12:16]), probabilities)
     assert_same_record(again, loaded)
-
-
-def old_shops(days: slice) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows of two shops: the days of one are those of the other, backwards."""
-    index = pd.MultiIndex.from_product([["a", "b"], range(20)[days]])
-    index.names = ["shop", "day"]
-    values = np.vstack([OLD_X[days], OLD_X[days][::-1]])
-    frame = pd.DataFrame(values, index, ["u", "v"])
-    return frame, (frame["u"] - frame["v"]).to_numpy()
-
-
-def test_load_panel_of_format_2(tmp_path):
-    """Fitted on twelve days, with one more observed; the numbers are its own."""
-    loaded = StatefulLSTMRegressor.load(OLD / "panel_format_2.safetensors")
-    assert_knows_no_encoder(loaded)
-    assert loaded.series_.tolist() == ["a", "b"] and loaded.epochs_ == 4
-    assert loaded.state_.position.tolist() == [13, 13]
-    later = old_shops(slice(13, 16))[0]
-    again = round_trip(loaded, tmp_path)  # in the format of today
-    assert_same_record(again, loaded)
-    np.testing.assert_array_equal(again.predict(later), loaded.predict(later))
-    expected = [-0.249050066, -0.268140286, -0.2665672]
-    expected += [-0.172841519, -0.208787188, -0.244054154]
-    np.testing.assert_allclose(loaded.predict(later), expected, **ROUNDING)
-    in_sample = loaded.predict(old_shops(slice(12))[0])  # known again, and replayed
-    expected = [-0.237770662, -0.254331946, -0.228397101]
-    np.testing.assert_allclose(in_sample[-3:], expected, **ROUNDING)
-    loaded.partial_fit(*old_shops(slice(13, 17)))
-    expected = [-0.24644959, -0.275737762, -0.268370241]
-    expected += [-0.259191304, -0.268065214, -0.251455367]
-    answers = loaded.predict(old_shops(slice(17, 20))[0])
-    np.testing.assert_allclose(answers, expected, **ROUNDING)

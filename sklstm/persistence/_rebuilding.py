@@ -161,6 +161,7 @@ class _Rebuilding:
         values = decode_each(self.fields.take("parameters", is_dict))
         lacking = self.fields.take("lacking", is_dict_of_str)
         known = self.cls._signature_names()  # type: ignore[attr-defined]
+        values.setdefault("windows", "sliding")  # the only ones that format 1 knew
         for name in lacking.keys() - values.keys():
             if name in known or self._is_routed(name):
                 values[name] = self.objects.get(name)
@@ -214,7 +215,7 @@ class _Rebuilding:
     def _epochs(self, fitted: Fitted) -> int:
         """Passes over the rows of the last fit.
 
-        Files of formats 1 and 2 do not say, but no fit made more than the parameter
+        Files of format 1 do not say, but no fit made more than the parameter
         asked for or than the history holds.
         """
         training = self.fields.within("training")
@@ -240,7 +241,7 @@ class _Rebuilding:
         )
 
     def _dtype(self, encoder: RowEncoder | None) -> str:
-        """What rows are read as; float32 in files of formats 1 and 2."""
+        """What rows are read as; float32 in files of format 1."""
         dtype = self.input.take("dtype", or_none(one_of("float32", "float64")))
         dtype = dtype or "float32"
         is_sequences = self.input.values.get("is_sequences")  # float32 as it is

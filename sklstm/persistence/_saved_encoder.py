@@ -71,7 +71,7 @@ def take_encoder(
     ids: Sequence[pd.Index],
     target: ContinuousTarget | ClassTarget,
 ) -> RowEncoder | None:
-    """The encoder of a file; None where there is none, as in formats 1 and 2.
+    """The encoder of a file; None where there is none, as in files of format 1.
 
     Parameters
     ----------

@@ -80,7 +80,10 @@ class SavedRecipe:
         """Optimizer, loss and metrics that the objects given ask for."""
         with refusing("its parameters and the objects given do not fit together"):
             asked = self._cls(**{**self._parameters, **self._objects})
-            return asked._compile_arguments()
+            is_tiled = bool(
+                self._fields.within("network").values.get("return_sequences")
+            )
+            return asked._compile_arguments(is_tiled)
 
     # --- target ---------------------------------------------------------------------
 
