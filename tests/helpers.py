@@ -82,7 +82,7 @@ def assert_same_state(actual: Any, expected: Any, **tol: float) -> None:
     The last output is compared as well, so that a forecast would start alike.
     """
     tol = tol or {"rtol": 0.0, "atol": 0.0}
-    assert actual.position == expected.position
+    np.testing.assert_array_equal(actual.position, expected.position)
     assert len(actual.layers) == len(expected.layers)
     for i, (a, b) in enumerate(zip(actual.layers, expected.layers, strict=True)):
         assert len(a) == len(b)

@@ -98,7 +98,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "newer": (
         lambda: restored(lambda s: s.update(format=4)),
-        "has format 4, which a newer version .* reads formats up to 3. Upgrade sklstm",
+        "has format 3, which a newer version .* reads formats up to 2. Upgrade sklstm",
     ),
     "no format": (
         lambda: restored(lambda s: s.pop("format") and None),

@@ -44,18 +44,26 @@ def find_periods(columns: list[np.ndarray]) -> tuple[int, ...]:
         (_less_trend, LEAST_OF_LEVELS),
     ):
         correlation = _mean_correlation([prepared(column) for column in longest])
-        chance = 4 / np.sqrt(max(map(len, longest)))
-        found = _periods_in(correlation, max(least, chance))
+        chance = 2 / np.sqrt(max(map(len, longest)))
+        found = _periods_in(correlation, max(least, 2 * chance), chance)
         if found:
             return found
     return ()
 
 
-def _periods_in(correlation: np.ndarray, least: float) -> tuple[int, ...]:
-    """Periods that a correlation at each lag tells."""
+def _periods_in(
+    correlation: np.ndarray, least: float, chance: float
+) -> tuple[int, ...]:
+    """Periods that a correlation at each lag tells.
+
+    The correlation at a period is more than chance alone makes it: noise, of which the
+    changes are opposed to each other one row later, does not resemble itself two rows
+    later for that.
+    """
     scores = _resemblance(correlation)
     peaks = argrelmax(np.append(scores, -np.inf), order=1, mode="clip")[0]
-    peaks = peaks[(peaks > 1) & (scores[peaks] >= least)] if len(peaks) else peaks
+    peaks = peaks[(peaks > 1) & (correlation[peaks] >= chance)]
+    peaks = peaks[scores[peaks] >= least]
     if not len(peaks):
         return ()
     first = int(peaks[np.argmax(scores[peaks] >= ALIKE * scores[peaks].max())])
@@ -75,7 +83,11 @@ def _periods_in(correlation: np.ndarray, least: float) -> tuple[int, ...]:
 
 
 def _resemblance(correlation: np.ndarray) -> np.ndarray:
-    """For each lag the correlation after whole times of it less that after halves."""
+    """For each lag the correlation after whole times of it less that after halves.
+
+    The mean over three times of it, or over fewer with so much less weight as a mean
+    over fewer errs more.
+    """
     lags = np.arange(len(correlation))
     whole, halves = np.zeros(len(lags)), np.zeros(len(lags))
     count = np.zeros(len(lags))
@@ -84,7 +96,7 @@ def _resemblance(correlation: np.ndarray) -> np.ndarray:
         whole[inside] += correlation[k * lags[inside]]
         halves[inside] += correlation[((2 * k - 1) * lags[inside] + 1) // 2]
         count += inside
-    return (whole - halves) / count
+    return (whole - halves) / np.sqrt(3 * count)
 
 
 def _mean_correlation(columns: list[np.ndarray]) -> np.ndarray:

@@ -99,12 +99,15 @@ def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
     lagged[ties[ties >= 0]] = True
     is_tied = bool(lagged.any())
     season = [m - 1 for m in plan.periods[:1] if 1 < m <= longest // 3]
-    choices = [lags_within((*(asked.lags or ()), *season), longest - 1)]
-    if asked.lags is None:
+    most = None
+    if asked.lags is not None:
+        choices = [lags_within(asked.lags, longest - 1)]
+        season = [m for m in season if m in asked.lags]
+    else:
         choices = _lag_choices(longest, plan.periods, season)
+        most = max(MOST_LAGGED // n_features, 1)
     if not is_tied:
         lagged[:] = True
-        most = max(MOST_LAGGED // n_features, 1)
         return [
             LagDesign(lags[:most], lagged, ties, None)
             for lags in dict.fromkeys(choices)

@@ -46,14 +46,15 @@ class Scale:
             return cls(overall[np.newaxis], pooled[np.newaxis])
         counts = np.bincount(codes, minlength=n_series)[:, np.newaxis]
 
-        def by_series(column):
-            return np.bincount(codes, column, n_series)
+        def means(values):
+            sums = [np.bincount(codes, column, n_series) for column in values.T]
+            return np.stack(sums, axis=1) / np.maximum(counts, 1)
 
-        sums = np.stack([by_series(column) for column in values.T], axis=1)
-        mean = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
+        mean = means(values)
+        mean += means(values - mean[codes])  # less what rounding took from long sums
+        mean = np.where(counts > 0, mean, overall)
         left = values - mean[codes]
-        squares = np.stack([by_series(column**2) for column in left.T], axis=1)
-        own = np.sqrt(squares / np.maximum(counts, 1))
+        own = np.sqrt(means(left**2))
         within = _not_zero(np.sqrt((left**2).mean(axis=0)), overall)
         deviation = np.where(counts < LEAST_ROWS, within, own)
         deviation = np.where(_is_zero(deviation, mean), within, deviation)
