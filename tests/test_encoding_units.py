@@ -201,23 +201,42 @@ def test_folds_choose_on_later_rows_and_none_without_weights():
 walk = np.random.default_rng(0).normal(size=(40, 3)).cumsum(axis=0)
 
 
+def columns_of(rows: Lesson) -> np.ndarray:
+    """The columns that targets go on with."""
+    return find_ties(rows).columns
+
+
 def test_find_ties_next_value_is_column_of_that_value():
-    assert find_ties(lesson(walk[:-1], walk[1:, 1])).tolist() == [1]
+    assert columns_of(lesson(walk[:-1], walk[1:, 1])).tolist() == [1]
+
+
+def test_find_ties_of_scaled_columns_says_in_which_units():
+    """X and y behind two scalers; a few rows differ, as before a gap."""
+    walk = np.cumsum(np.random.default_rng(5).normal(size=(301, 1)), axis=0)
+    X, y = (walk[:-1] - 3) / 7, 10 + 2 * walk[1:, 0]
+    y[[40, 200]] += 5
+    ties = find_ties(lesson(X, y))
+    assert ties.columns.tolist() == [0]
+    np.testing.assert_allclose(ties.slopes, [14])  # y = 10 + 2 (7 x + 3)
+    np.testing.assert_allclose(ties.offsets, [16])
+    assert not ties.are_in_same_units.any()
+    assert ties.in_same_units().columns.tolist() == [-1]
+    assert find_ties(lesson(X, -y)).columns.tolist() == [-1]  # a mirror image
 
 
 def test_find_ties_multivariate_is_column_of_each_target():
     order = [2, 0, 1]
-    assert find_ties(lesson(walk[:-1], walk[1:][:, order])).tolist() == order
+    assert columns_of(lesson(walk[:-1], walk[1:][:, order])).tolist() == order
 
 
 def test_find_ties_one_target_of_two_leaves_the_other_free():
     y = np.column_stack([np.sin(np.arange(39)), walk[1:, 2]])
-    assert find_ties(lesson(walk[:-1], y)).tolist() == [-1, 2]
+    assert columns_of(lesson(walk[:-1], y)).tolist() == [-1, 2]
 
 
 def test_find_ties_horizons_are_one_column():
     y = np.column_stack([walk[k : k + 36, 1] for k in (1, 2, 3)])
-    assert find_ties(lesson(walk[:36], y)).tolist() == [1, 1, 1]
+    assert columns_of(lesson(walk[:36], y)).tolist() == [1, 1, 1]
 
 
 def test_find_ties_of_panel_looks_within_each_series():
@@ -225,14 +244,14 @@ def test_find_ties_of_panel_looks_within_each_series():
     parts = [walk[13 * k : 13 * k + 13] for k in range(3)]
     X = np.concatenate([part[:-1] for part in parts])
     y = np.concatenate([part[1:, 0] for part in parts])
-    assert find_ties(lesson(X, y, np.repeat([0, 1, 2], 12))).tolist() == [0]
-    assert find_ties(lesson(X, y)).tolist() == [-1]
+    assert columns_of(lesson(X, y, np.repeat([0, 1, 2], 12))).tolist() == [0]
+    assert columns_of(lesson(X, y)).tolist() == [-1]
 
 
 def test_find_ties_read_as_float32_are_found():
     """Users often narrow X and not y."""
     X = walk[:-1].astype(np.float32)
-    assert find_ties(lesson(X, walk[1:, 0])).tolist() == [0]
+    assert columns_of(lesson(X, walk[1:, 0])).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -249,14 +268,14 @@ def test_find_ties_read_as_float32_are_found():
     ids=["other", "before", "same", "constant", "two rows", "horizons", "one row"],
 )
 def test_find_ties_none(X, y):
-    found = find_ties(lesson(X, y))
+    found = columns_of(lesson(X, y))
     assert (found == -1).all()
     assert len(found) == np.reshape(y, (len(X), -1)).shape[1]
 
 
 def test_find_ties_of_classes_none():
     X = np.array([0.0, 1.0] * 10)
-    assert find_ties(lesson(X, 1 - X, n_classes=2)).tolist() == [-1]
+    assert columns_of(lesson(X, 1 - X, n_classes=2)).tolist() == [-1]
 
 
 # --------------------------------------------------------------------------------------

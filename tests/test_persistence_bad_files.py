@@ -97,7 +97,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         "its header is not in the form that save",
     ),
     "newer": (
-        lambda: restored(lambda s: s.update(format=4)),
+        lambda: restored(lambda s: s.update(format=3)),
         "has format 3, which a newer version .* reads formats up to 2. Upgrade sklstm",
     ),
     "no format": (

@@ -161,7 +161,7 @@ def test_load_epochs_that_were_not_trained(tmp_path):
 def test_load_linear_skip_for_a_users_network_has_no_encoder(tmp_path):
     """By default there is none, and rows are read as ever."""
     original = StatefulLSTMRegressor(
-        **SMALL, linear_skip="auto", model=KINDS["model"][2]["model"]
+        **SMALL, scale=False, linear_skip="auto", model=KINDS["model"][2]["model"]
     ).fit(*next_row(slice(40)))
     loaded = round_trip(original, tmp_path, model=original.model)
     assert loaded._fitted.input_shape.dtype == "float32"

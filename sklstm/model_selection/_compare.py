@@ -116,7 +116,7 @@ def compare_states(
     >>> X = np.random.default_rng(0).normal(size=(600, 1))
     >>> y = np.convolve(X[:, 0], 0.7 ** np.arange(20))[:600]
     >>> model = StatefulLSTMRegressor(
-    ...     8, linear_skip=False, epochs=15, optimizer__learning_rate=0.02)
+    ...     8, windows="sliding", epochs=15, optimizer__learning_rate=0.02)
     >>> comparison = compare_states(
     ...     model, X, y, cv=TimeSeriesSplit(3, test_size=60), random_states=[0])
     >>> comparison.scores.shape
