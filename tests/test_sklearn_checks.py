@@ -4,6 +4,8 @@ import pytest
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import sklstm
+
 IN_STATE = "order carries meaning in a sequence: what a row is answered depends on the"
 
 EVERY_SEQUENCE = {
@@ -41,4 +43,12 @@ def test_sklearn_check(estimator, check):
     expected_failed_checks=expected_failures,
 )
 def test_sklearn_check_of_stateless_classifier(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [sklstm.StatefulLSTMRegressor(2), sklstm.StatefulLSTMClassifier(2)],
+    expected_failed_checks=expected_failures,
+)
+def test_sklearn_check_of_estimators_as_they_come(estimator, check):
     check(estimator)
