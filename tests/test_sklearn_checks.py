@@ -20,6 +20,10 @@ STATEFUL = {
 }
 
 
+#: What `fit` is meant to be without settings of one's own.
+ENCODED = {"windows": "tiled", "scale": True, "linear_skip": True, "epochs": "auto"}
+
+
 def expected_failures(estimator):
     return STATEFUL if estimator.stateful else EVERY_SEQUENCE
 
@@ -42,4 +46,13 @@ def test_sklearn_check(estimator, check):
     expected_failed_checks=expected_failures,
 )
 def test_sklearn_check_of_stateless_classifier(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.thorough
+@parametrize_with_checks(
+    [StatefulLSTMRegressor(2, random_state=0, **ENCODED)],
+    expected_failed_checks=expected_failures,
+)
+def test_sklearn_check_of_encoded(estimator, check):
     check(estimator)
