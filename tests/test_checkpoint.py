@@ -504,8 +504,9 @@ def train_in_process(folder, counter, result):
 
 
 @pytest.mark.slow
-def test_fit_checkpoint_survives_twenty_sigkills(tmp_path, monkeypatch):
-    """After twenty kills at random moments, training ends with the same weights.
+@pytest.mark.parametrize("n_kills", [6, pytest.param(20, marks=pytest.mark.thorough)])
+def test_fit_checkpoint_survives_sigkills(n_kills, tmp_path, monkeypatch):
+    """After many kills at random moments, training ends with the same weights.
 
     Those killed take their program from one folder, so that only one compiles it.
     """
@@ -515,7 +516,7 @@ def test_fit_checkpoint_survives_twenty_sigkills(tmp_path, monkeypatch):
     folder, result = tmp_path / "kept", tmp_path / "end.npz"
     counter = context.Value("i", -1)
     rng, kills, reached = np.random.default_rng(0), 0, []
-    while kills < 20:
+    while kills < n_kills:
         counter.value = -1
         process = context.Process(
             target=train_in_process, args=(folder, counter, result)

@@ -231,7 +231,7 @@ def sklearn_of(classes, weights) -> tuple[LogisticRegression, np.ndarray]:
     used = weights > 0
     scaler = StandardScaler().fit(entries_by_hand(ROWS, DESIGN)[used])
     Z = scaler.transform(entries_by_hand(ROWS, DESIGN))
-    model = LogisticRegression(C=0.1, max_iter=200)
+    model = LogisticRegression(C=0.1, max_iter=100, tol=1e-3)
     model.fit(Z[used], classes[used], sample_weight=weights[used])
     return model, Z
 

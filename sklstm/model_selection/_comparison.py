@@ -148,8 +148,7 @@ class StateComparison:
         """
         from sklstm.plotting import StateComparisonDisplay
 
-        scores = self.scores[list(CONDITIONS)]
-        return StateComparisonDisplay(scores, score_name=self.score_name).plot(ax)
+        return StateComparisonDisplay(self.scores, score_name=self.score_name).plot(ax)
 
     @property
     def _units(self) -> str | None:
