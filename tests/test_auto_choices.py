@@ -292,3 +292,21 @@ def test_fit_own_model_with_scale_answers_in_units_of_y():
 def test_fit_auto_stateless_answers():
     estimator = regressor(stateful=False, epochs="auto").fit(X, y)
     assert np.mean((estimator.predict(X) - y) ** 2) < 0.5 * y.var()
+
+
+def test_classifier_of_panel_keeps_levels_that_tell_classes():
+    """A scale of each series' own would take the levels away: all have one."""
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2025-01-01", periods=40)
+    names = [f"shop {k}" for k in range(8)]
+    index = pd.MultiIndex.from_product([names, days], names=["shop", "day"])
+    level = np.repeat(np.arange(8) % 2, 40)  # each shop is of one class throughout
+    X = pd.DataFrame({"v": 10 * level + rng.normal(size=320)}, index)
+    y = np.where(level, "large", "small")
+    old = index.get_level_values("day") < days[30]
+    model = StatefulLSTMClassifier(2, epochs=1, random_state=0).fit(X[old], y[old])
+    assert model.score(X[~old], y[~old]) == 1
+    scales = model._fitted.encoder.x_scale
+    assert len(scales.mean) == 9 and np.ptp(scales.mean) == 0
+    stranger = X.loc[["shop 1"]].rename(index={"shop 1": "another"})
+    assert (model.predict(stranger) == "large").all()

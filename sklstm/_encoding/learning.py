@@ -30,6 +30,9 @@ class Plan:
         Of a naive forecast that takes half of the place of these.
     inverse_alpha : float
         Of a logistic regression.
+    has_common_scale : bool
+        Whether X has one scale for all series: where levels tell classes, each series'
+        own would take them away.
     """
 
     scale: bool
@@ -38,6 +41,7 @@ class Plan:
     designs: tuple[LagDesign, ...] = ()
     naive: LagDesign | None = None
     inverse_alpha: float = 1.0
+    has_common_scale: bool = False
 
 
 def learn_encoder(lesson: Lesson, plan: Plan, used: np.ndarray) -> RowEncoder:
@@ -53,17 +57,21 @@ def learn_encoder(lesson: Lesson, plan: Plan, used: np.ndarray) -> RowEncoder:
         residual=np.ones(lesson.n_outputs),
     )
     if plan.scale:
-        encoder = _with_scales(encoder, lesson, plan.ties, used)
+        encoder = _with_scales(encoder, lesson, plan, used)
     if plan.designs:
         encoder = _with_skip(encoder, lesson, plan, used)
     return encoder
 
 
 def _with_scales(
-    encoder: RowEncoder, lesson: Lesson, ties: Ties, used: np.ndarray
+    encoder: RowEncoder, lesson: Lesson, plan: Plan, used: np.ndarray
 ) -> RowEncoder:
     codes, is_pooled = lesson.codes[used], lesson.series is None
-    x_scale = Scale.learn(lesson.X[used], codes, lesson.n_series, is_pooled)
+    x_scale = Scale.learn(
+        lesson.X[used], codes, lesson.n_series, is_pooled or plan.has_common_scale
+    )
+    if plan.has_common_scale and not is_pooled:
+        x_scale = x_scale.repeated(lesson.n_series + 1)
     y_scale = None
     if lesson.n_classes is None:
         told = used & (lesson.weights > 0)  # the others may have no target
@@ -72,7 +80,8 @@ def _with_scales(
         own = Scale.learn(
             lesson.y[told], lesson.codes[told], lesson.n_series, is_pooled
         )
-        tied, at = ties.columns >= 0, ties.columns
+        ties, at = plan.ties, plan.ties.columns
+        tied = at >= 0
         mean = ties.slopes * x_scale.mean[:, at] + ties.offsets
         deviation = ties.slopes * x_scale.deviation[:, at]
         y_scale = Scale(

@@ -25,7 +25,7 @@ from sklstm._encoding.ridge import ridge_skips
 FEW = 4  # lags next to the row itself, where more of them do not help
 LEAST_TOLD = 8  # held-out rows from which something is told
 NEARLY = 1.1  # times the error of the best map, within which others are taken with it
-MOST_LAGGED = 100  # entries of the linear map where no column is the target's own
+MOST_LAGGED = 200  # entries of the linear map where no column is the target's own
 
 
 @dataclass(frozen=True)
@@ -197,25 +197,35 @@ def _compare(
 def _plan_of_classes(lesson: Lesson, plan: Plan, designs: list[LagDesign]) -> Plan:
     """The plan of the least cross-entropy on later rows.
 
-    The strength of shrinkage is chosen with the fewest lags, the lags by that strength.
+    Whether series have a scale in common, and the strength of shrinkage, are chosen
+    with the fewest lags, the lags by that choice.
     """
     learnt_on, told_on = lesson.folds()[0]
-    encoder = learn_encoder(lesson, plan, learnt_on)
-    trail, at = trail_of(lesson, encoder), np.flatnonzero(learnt_on)
-    later = trail.at_rows(np.flatnonzero(told_on))
-    classes = lesson.y[told_on, 0].astype(int)
+    at, told = np.flatnonzero(learnt_on), np.flatnonzero(told_on)
+    classes = lesson.y[told, 0].astype(int)
+    trails = {
+        is_common: trail_of(
+            lesson,
+            learn_encoder(lesson, replace(plan, has_common_scale=is_common), learnt_on),
+        )
+        for is_common in ([False, True] if lesson.n_series > 1 else [False])
+    }
 
     def error(plan: Plan) -> float:
+        trail = trails[plan.has_common_scale]
         skip = learn_skip(
             lesson, plan, trail.at_rows(at), lesson.y[at], lesson.weights[at]
         )
-        return float(
-            lesson.weights[told_on] @ cross_entropies(skip.forecast(later), classes)
-        )
+        scores = skip.forecast(trail.at_rows(told))
+        return float(lesson.weights[told] @ cross_entropies(scores, classes))
 
     few = min(designs, key=lambda design: len(design.lags))
     plan = min(
-        (replace(plan, designs=(few,), inverse_alpha=c) for c in INVERSE_ALPHAS),
+        (
+            replace(plan, designs=(few,), inverse_alpha=c, has_common_scale=is_common)
+            for is_common in trails
+            for c in INVERSE_ALPHAS
+        ),
         key=error,
     )
     return min((replace(plan, designs=(design,)) for design in designs), key=error)

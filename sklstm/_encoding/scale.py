@@ -68,9 +68,10 @@ class Scale:
         """The inverse of `scaled`."""
         return values * self.deviation[series] + self.mean[series]
 
-    def columns(self, which: np.ndarray) -> Scale:
-        """The scale of some columns."""
-        return Scale(self.mean[:, which], self.deviation[:, which])
+    def repeated(self, n: int) -> Scale:
+        """The first entry, `n` times."""
+        first = self.mean[:1], self.deviation[:1]
+        return Scale(*(np.repeat(part, n, axis=0) for part in first))
 
 
 def _is_zero(deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
