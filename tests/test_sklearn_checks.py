@@ -1,5 +1,11 @@
 """scikit-learn's own checks of both estimators."""
 
+import pytest
+from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sklstm
+
 IN_STATE = "order carries meaning in a sequence: what a row is answered depends on the"
 
 EVERY_SEQUENCE = {
@@ -13,3 +19,35 @@ STATEFUL = {
     "check_methods_sample_order_invariance": f"{IN_STATE} rows before it",
     "check_methods_subset_invariance": f"{IN_STATE} rows before it in the same call",
 }
+
+
+def expected_failures(estimator):
+    return STATEFUL if estimator.stateful else EVERY_SEQUENCE
+
+
+@parametrize_with_checks(
+    [sklstm.StatefulLSTMRegressor(2), sklstm.StatefulLSTMClassifier(2)],
+    expected_failed_checks=expected_failures,
+)
+def test_sklearn_check_of_estimators_as_they_come(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [StatefulLSTMRegressor()], expected_failed_checks=expected_failures
+)
+def test_sklearn_check_of_plain_regressor(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.thorough
+@parametrize_with_checks(
+    [
+        StatefulLSTMRegressor(stateful=False),
+        StatefulLSTMClassifier(),
+        StatefulLSTMClassifier(stateful=False),
+    ],
+    expected_failed_checks=expected_failures,
+)
+def test_sklearn_check_of_other_plain_networks(estimator, check):
+    check(estimator)
