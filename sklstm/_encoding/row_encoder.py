@@ -46,7 +46,7 @@ class RowEncoder:
     residual : ndarray of float64 of shape (n_outputs,)
         Deviation of what the skip leaves: the network's unit of a scaled target.
     shown : Scale or None
-        Of what the network is shown, the skip apart. None until `with_shown`.
+        Of what the network is shown, the skip apart; None without a skip.
     """
 
     n_features: int

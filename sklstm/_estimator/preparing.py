@@ -134,7 +134,8 @@ class Preparing(FittedAttributes):
                 " each row, or None for equal ones."
             )
         weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
-        return np.where(is_missing, np.float32(0), weights)
+        weights[is_missing] = 0  # an array of our own
+        return weights
 
 
 @dataclass(frozen=True)
