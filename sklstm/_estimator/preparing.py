@@ -134,8 +134,8 @@ class Preparing(FittedAttributes):
                 " each row, or None for equal ones."
             )
         weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
-        weights[is_missing] = 0  # an array of our own
-        return weights
+        # weights of a pandas Series are read-only, also where they are a copy
+        return np.where(is_missing, np.float32(0), weights)
 
 
 @dataclass(frozen=True)
