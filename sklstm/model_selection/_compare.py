@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,8 @@ from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
-from sklstm.model_selection._walk import StartingFrom, Walk
-from sklstm.streaming import find_id_columns, stream
+from sklstm.model_selection._walk import Layers, StartingFrom, Walk, Walks
+from sklstm.streaming import BAGS, find_id_columns, stream
 
 
 def compare_states(
@@ -154,16 +155,19 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
     train, test = fold
     fitted = estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
     X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
-    walk = Walk.over(stream(fitted), X_test, where=f"Fold {draw[0]}")
-    rng = np.random.default_rng(draw)
+    walks = Walks.over(stream(fitted).composite, X_test, where=f"Fold {draw[0]}")
+
+    def swapped(walk: Walk) -> list[Layers]:  # all networks alike
+        return walk.swapped(np.random.default_rng(draw))
+
     candidates = {
         "carried": fitted,
-        "reset": StartingFrom(walk, walk.zeros()),
-        "swapped": StartingFrom(walk, walk.swapped(rng)),
+        "reset": StartingFrom(walks, Walk.zeros),
+        "swapped": StartingFrom(walks, swapped),
     }
-    linear = walk.linear()
+    linear = walks.linear()
     if linear is not None:
-        candidates[LINEAR] = StartingFrom(linear, walk.carried())
+        candidates[LINEAR] = StartingFrom(linear, Walk.carried)
     scores = {
         name: _one_number(scorer(candidate, X_test, y_test))
         for name, candidate in candidates.items()
@@ -173,7 +177,7 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
             f"The scores of fold {draw[0]}, seed {draw[1]} are not all finite:"
             f" {scores}. Choose a scoring that is defined on each fold's test rows."
         )
-    return scores, walk.unit
+    return scores, walks.unit
 
 
 def _one_number(score) -> float:
@@ -294,24 +298,35 @@ def _span(rows: np.ndarray) -> str:
 
 def _find_stateful(estimator) -> list[str]:
     """Prefixes of the parameters of the stateful estimators inside `estimator`."""
-    inside = {"": estimator}
-    if hasattr(estimator, "get_params"):
-        inside |= {f"{n}__": part for n, part in estimator.get_params().items()}
-    found = [n for n, part in inside.items() if isinstance(part, BaseStatefulLSTM)]
+    found = [n for n, part in _parts(estimator) if isinstance(part, BaseStatefulLSTM)]
     if not found:
         raise TypeError(
             "compare_states takes a StatefulLSTMRegressor or StatefulLSTMClassifier,"
-            " alone, at the end of a Pipeline, inside a TransformedTargetRegressor, or"
-            f" in a search; found none in {estimator!r}."
+            " alone, at the end of a Pipeline, inside a TransformedTargetRegressor, in"
+            " a Voting or Bagging ensemble, or in a search; found none in"
+            f" {estimator!r}."
         )
     return found
 
 
+def _parts(estimator) -> list[tuple[str, Any]]:
+    """Everything inside `estimator`, itself too, by the prefix of its parameters."""
+    inside = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    return [("", estimator), *((f"{name}__", part) for name, part in inside.items())]
+
+
 def _seed(estimator, places: list[str], seed: int):
-    """A clone of `estimator` with `seed` as every ``random_state`` in `places`."""
-    return clone(estimator).set_params(
-        **{f"{place}random_state": seed for place in places}
-    )
+    """A clone of `estimator` in which every ``random_state`` in `places` is seeded.
+
+    Of n members of an ensemble the k-th has the seed ``n * seed + k``, so that they
+    differ from one another, and from those of other seeds. A bagging ensemble draws
+    the seeds of its members itself.
+    """
+    bags = [name for name, part in _parts(estimator) if isinstance(part, BAGS)]
+    seeds = {f"{bag}random_state": seed for bag in bags}
+    for k, place in enumerate(places):
+        seeds[f"{place}random_state"] = len(places) * seed + k
+    return clone(estimator).set_params(**seeds)
 
 
 def _choose_scorer(estimator, scoring) -> tuple[Callable, str]:

@@ -142,7 +142,7 @@ class LanesDisplay(ImageDisplay):
         index = dates_of(len(X), X, y, values) if series is None else None
         by_y = values is None and y is not None
         classes = estimator.classes_ if by_y and is_classifier(estimator) else None
-        features = without_ids(X, way.estimator.series_id, bool(way.way_in))
+        features = without_ids(X, way.estimator.series_id, bool(way.network.way_in))
         values, label = _choose_values(features, y, values, series)
         look = {"index": index, "label": label, "classes": classes, "series": series}
         return cls(table, values, **look).plot(ax, **imshow_kw)

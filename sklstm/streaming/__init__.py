@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklstm.streaming._composite import BAGS, Composite, Network
 from sklstm.streaming._fed_rows import find_id_columns
 from sklstm.streaming._stream import Stream
-from sklstm.streaming._way import find_estimator
 
-__all__ = ["Stream", "find_id_columns", "stream"]
+__all__ = ["BAGS", "Composite", "Network", "Stream", "find_id_columns", "stream"]
 
 
 def stream(fitted) -> Stream:
@@ -79,4 +79,4 @@ def stream(fitted) -> Stream:
     (2, 3)
     """
     check_is_fitted(fitted)
-    return Stream(fitted, *find_estimator(fitted))
+    return Stream(Composite.of(fitted))
