@@ -65,7 +65,9 @@ def compare_states(
     estimator : estimator
         A stateful `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, or one at the
         end of a `Pipeline`, inside a `TransformedTargetRegressor`, or in a search such
-        as `GridSearchCV`, or in several of these, one inside the other. It is cloned,
+        as `GridSearchCV`, or in several of these, one inside the other. In a Voting or
+        Bagging ensemble all of them are reset, or swapped to the state at the same
+        other tile or batch, while members without state predict as ever. It is cloned,
         not changed.
     X : array-like of shape (n_rows, n_features)
         Rows in time order. With tiled windows they may be of many series, told apart
@@ -82,7 +84,8 @@ def compare_states(
         for regressors and accuracy for classifiers.
     random_states : iterable of int, default=(0, 1, 2)
         Seeds to fit with: each in turn becomes the stateful estimator's
-        ``random_state``, and seeds the swaps.
+        ``random_state``, and seeds the swaps. Of n estimators in an ensemble the k-th,
+        counted from 0, is given ``n * seed + k``; a bagging ensemble is seeded itself.
     n_jobs : int, default=None
         Number of fits that run in parallel, as for joblib.
 

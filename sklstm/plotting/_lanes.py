@@ -131,7 +131,8 @@ class LanesDisplay(ImageDisplay):
             If the estimator is stateless, and so has no lanes, if the number of values
             is not that of the rows, or if ``values="series"`` and X holds one series.
         TypeError
-            If there is no stateful estimator inside `estimator`.
+            If there is no stateful estimator inside `estimator`, or an ensemble of
+            them: pass one of its members.
         """
         from sklstm.streaming import stream
 

@@ -181,7 +181,9 @@ class Stream:
     def forecast(self, n_steps, start=None, feedback=None, series=None) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
-        The state stays as it is.
+        The state stays as it is. In an ensemble the loop is closed around the whole of
+        it: each next row is made from the mean or the vote, and all members are fed
+        this same row, not each its own prediction.
 
         Parameters
         ----------
@@ -190,7 +192,8 @@ class Stream:
         start : array-like of shape (n_rows, n_features), default=None
             Rows fed first; the first value returned is the prediction for the last of
             them, of each series. Without it, the prediction already made for the last
-            row seen is fed back first.
+            row seen is fed back first. An ensemble needs it if a member has no state,
+            and so has kept nothing of the last row.
         feedback : callable, default=None
             ``feedback(prediction, k)`` returns the k-th row to feed, of shape
             (n_features,) or as a frame of one row; prediction and row are in the
@@ -212,7 +215,8 @@ class Stream:
         ------
         ValueError
             If a prediction cannot be a row and `feedback` is missing, or no row was
-            seen and `start` is missing, or rows fed back hold ids of other series.
+            seen and `start` is missing, or rows fed back hold ids of other series. If
+            members of an ensemble see other series than one another.
         TypeError
             If `n_steps` is not an integer or `feedback` not a function.
         KeyError
