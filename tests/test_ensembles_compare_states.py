@@ -97,6 +97,7 @@ def test_compare_states_of_soft_votes_by_probabilities():
     np.testing.assert_allclose(both, alone, rtol=1e-6)
 
 
+@pytest.mark.thorough  # another program, for the text of a network alone
 def test_compare_states_of_stateless_member_raises():
     members = [("a", network()), ("b", network(stateful=False))]
     with pytest.raises(ValueError, match="Fold 0 was fitted with stateful=False"):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
+from sklstm.model_selection._seeding import find_stateful, seeded
 from sklstm.model_selection._walk import Layers, StartingFrom, Walk, Walks
-from sklstm.streaming import BAGS, find_id_columns, stream
+from sklstm.streaming import find_id_columns, stream
 
 
 def compare_states(
@@ -130,7 +129,7 @@ def compare_states(
     """
     X, y = indexable(X, y)
     _check_rows(X)
-    places = _find_stateful(estimator)
+    places = find_stateful(estimator)
     seeds = _check_seeds(random_states)
     labels = _read_series(estimator, places, X)
     folds = _check_folds(cv, X, y, is_classifier(estimator), labels)
@@ -138,7 +137,7 @@ def compare_states(
     pairs = list(product(range(len(folds)), seeds))
     results = Parallel(n_jobs=n_jobs)(
         delayed(_score_pair)(
-            _seed(estimator, places, seed), X, y, folds[k], scorer, (k, seed)
+            seeded(estimator, places, seed), X, y, folds[k], scorer, (k, seed)
         )
         for k, seed in pairs
     )
@@ -296,40 +295,7 @@ def _span(rows: np.ndarray) -> str:
     return f"{len(rows)} scattered rows" if len(rows) else "no rows"
 
 
-# --- the estimator and its scorer -------------------------------------------------
-
-
-def _find_stateful(estimator) -> list[str]:
-    """Prefixes of the parameters of the stateful estimators inside `estimator`."""
-    found = [n for n, part in _parts(estimator) if isinstance(part, BaseStatefulLSTM)]
-    if not found:
-        raise TypeError(
-            "compare_states takes a StatefulLSTMRegressor or StatefulLSTMClassifier,"
-            " alone, at the end of a Pipeline, inside a TransformedTargetRegressor, in"
-            " a Voting or Bagging ensemble, or in a search; found none in"
-            f" {estimator!r}."
-        )
-    return found
-
-
-def _parts(estimator) -> list[tuple[str, Any]]:
-    """Everything inside `estimator`, itself too, by the prefix of its parameters."""
-    inside = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    return [("", estimator), *((f"{name}__", part) for name, part in inside.items())]
-
-
-def _seed(estimator, places: list[str], seed: int):
-    """A clone of `estimator` in which every ``random_state`` in `places` is seeded.
-
-    Of n members of an ensemble the k-th has the seed ``n * seed + k``, so that they
-    differ from one another, and from those of other seeds. A bagging ensemble draws
-    the seeds of its members itself.
-    """
-    bags = [name for name, part in _parts(estimator) if isinstance(part, BAGS)]
-    seeds = {f"{bag}random_state": seed for bag in bags}
-    for k, place in enumerate(places):
-        seeds[f"{place}random_state"] = len(places) * seed + k
-    return clone(estimator).set_params(**seeds)
+# --- the scorer -------------------------------------------------------------------
 
 
 def _choose_scorer(estimator, scoring) -> tuple[Callable, str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.utils import _safe_indexing
 
 from sklstm._estimator.series_walk import SeriesWalk
-from sklstm._rows.series import RowLabels, match_series, read_labels
+from sklstm._rows.series import RowLabels, match_series
 from sklstm._training.fitted import Fitted
 from sklstm.streaming._composite import Composite, Network
 from sklstm.streaming._fed_rows import FedRows
@@ -128,11 +128,6 @@ class ClosedLoop:
                 " predicts from. Pass rows of each series to forecast."
             )
         return _safe_indexing(start, last[lanes])
-
-
-def labels_of(network: Network, rows: Any) -> RowLabels:
-    """Whose each of the rows is that have come in to a network."""
-    return read_labels(rows, network.estimator.series_id)[1]
 
 
 def _are_same(ids: pd.Index | None, others: pd.Index | None) -> bool:

@@ -100,7 +100,7 @@ class Composite:
     networks: tuple[Network, ...]
     plain: tuple[Any, ...]
     is_ensemble: bool
-    shell: Any
+    shell: Any = field(repr=False)
     _warned: list[Network] = field(default_factory=list, init=False, repr=False)
 
     @classmethod

@@ -6,8 +6,6 @@ way is in :mod:`sklstm.streaming._composite`.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +16,10 @@ from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.closed_loop import closed_loop
 from sklstm._estimator.series_walk import check_takes_rows
 from sklstm._rows.state import RecurrentState
-from sklstm._training.fitted import Fitted
-from sklstm.streaming._closed_loop import ClosedLoop, labels_of
+from sklstm.streaming._closed_loop import ClosedLoop
 from sklstm.streaming._composite import Composite, Network
 from sklstm.streaming._fed_rows import check_is_row
+from sklstm.streaming._moves import advance, check_states, move, move_each
 from sklstm.streaming._way import carry_in, has_lost_labels
 
 
@@ -154,9 +152,9 @@ class Stream:
         ValueError, TypeError
             As `transform` and the estimator's `predict` do; the state stays as it was.
         """
-        predictions, after, _ = self._advance(X, stacklevel=2)
-        _move(after)
-        return predictions
+        advanced = advance(self.composite, X, stacklevel=3)
+        move(advanced.records)
+        return advanced.predictions
 
     def observe(self, X) -> Stream:
         """Advance the state over rows without predicting.
@@ -175,7 +173,7 @@ class Stream:
         ValueError, TypeError
             As `transform` and the estimator's `predict` do; the state stays as it was.
         """
-        _move(self._advance(X, stacklevel=2)[1])
+        move(advance(self.composite, X, stacklevel=3).records)
         return self
 
     def forecast(self, n_steps, start=None, feedback=None, series=None) -> np.ndarray:
@@ -228,8 +226,8 @@ class Stream:
             check_takes_rows(record)
         labels = None
         if start is not None:
-            _, records, rows = self._advance(start, stacklevel=2)
-            labels = labels_of(self.composite.networks[0], rows)
+            advanced = advance(self.composite, start, stacklevel=3)
+            records, labels = advanced.records, advanced.labels()
         loop = ClosedLoop.begin(self.composite, records, labels, series)
         first = loop.first(start, labels)
         n_features = loop.fed.n_features
@@ -258,7 +256,8 @@ class Stream:
         KeyError
             If there is no series of that id.
         """
-        return self._each(lambda estimator: estimator.reset_states(series))
+        move_each(self.composite, lambda estimator: estimator.reset_states(series))
+        return self
 
     def forget(self, series) -> Stream:
         """Remove series and their states; if they come again, they start cold.
@@ -277,7 +276,8 @@ class Stream:
         KeyError
             If there is no series of that id.
         """
-        return self._each(lambda estimator: estimator.forget(series))
+        move_each(self.composite, lambda estimator: estimator.forget(series))
+        return self
 
     def reseed_states(self) -> Stream:
         """Go back to the state at the end of the last `fit`.
@@ -286,7 +286,8 @@ class Stream:
         -------
         self : Stream
         """
-        return self._each(lambda estimator: estimator.reseed_states())
+        move_each(self.composite, lambda estimator: estimator.reseed_states())
+        return self
 
     def get_states(self, series=None) -> RecurrentState | tuple[RecurrentState, ...]:
         """The state as a value, in the estimator's units.
@@ -328,54 +329,6 @@ class Stream:
             As the estimator's `set_states` does, and for an ensemble if these are not
             as many states as it has networks.
         """
-        states = iter(self._check_states(state))
-        return self._each(lambda estimator: estimator.set_states(next(states)))
-
-    def _check_states(self, state: Any) -> tuple[Any, ...]:
-        """A state for each network."""
-        if not self.composite.is_ensemble:
-            return (state,)
-        n = len(self.estimators)
-        if not isinstance(state, tuple | list):
-            raise TypeError(
-                f"The ensemble has {n} networks, and takes a tuple of {n} states, as"
-                f" get_states() returns it; got {type(state).__name__}."
-            )
-        if len(state) != n:
-            raise ValueError(
-                f"The ensemble has {n} networks, and takes a tuple of {n} states, as"
-                f" get_states() returns it; got {len(state)}."
-            )
-        return tuple(state)
-
-    def _each(self, call: Callable[[BaseStatefulLSTM], Any]) -> Stream:
-        """Call a copy of each estimator, and if all went well move all states."""
-        copies = {n: copy.copy(n.estimator) for n in self.composite.networks}
-        for one in copies.values():
-            call(one)
-        _move({network: one._record() for network, one in copies.items()})
+        states = iter(check_states(self.composite, state))
+        move_each(self.composite, lambda estimator: estimator.set_states(next(states)))
         return self
-
-    def _advance(
-        self, X: Any, stacklevel: int
-    ) -> tuple[np.ndarray, dict[Network, Fitted], Any]:
-        """Predictions for rows, the records after them, and what one network sees.
-
-        Nothing is moved. The first network's rows are returned.
-        """
-        after: dict[Network, Fitted] = {}
-        seen = []
-
-        def answer(network: Network, rows: Any, method: str) -> np.ndarray:
-            outputs, before, after[network] = network.estimator._advance(rows)
-            seen.append(rows)
-            return before.decoded(outputs, method)
-
-        predictions = self.composite.answer(X, answer, stacklevel=stacklevel + 1)
-        return predictions, after, seen[0]
-
-
-def _move(after: dict[Network, Fitted]) -> None:
-    """Put the records after a call in the place of those before."""
-    for network, record in after.items():
-        network.estimator._fitted = record
