@@ -19,7 +19,7 @@ from helpers import assert_close, assert_same_state, assert_same_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -29,7 +29,11 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    StandardScaler,
+)
 
 from sklstm import ContinuityWarning, SlidingWindow, stream
 from sklstm._network.one_batch import StackedGraph
@@ -381,6 +385,37 @@ def test_stream_of_ensemble_follows_each_series_of_a_panel():
         ValueError, match=r"start has no row of \['north'\], which Ridge"
     ):
         live.forecast(2, start=new.loc[["south"]][5:], series=["north"])
+
+
+def test_stream_of_ensemble_hands_ids_in_a_column_to_all_members():
+    """A network takes them out; a ridge behind an encoder reads them, fed back too."""
+    rows, y = panel()
+    frame = pd.DataFrame({"sales": rows["sales"].to_numpy()})
+    frame["shop"] = rows.index.get_level_values(0).to_numpy()
+    seen = np.tile(np.arange(N_ROWS) < N_TRAIN, 2)
+    columns = make_column_transformer(
+        (OneHotEncoder(), ["shop"]), remainder="passthrough"
+    )
+    plain = make_pipeline(columns, Ridge())
+    members = [("a", net(series_id="shop")), ("r", plain)]
+    fitted = VotingRegressor(members, weights=[2, 1]).fit(frame[seen], y[seen])
+    live, start = stream(fitted), frame[~seen].groupby("shop").head(2)
+    expected = fitted.predict(start)[[1, 3]]
+    forecast = live.forecast(2, start=start)
+    assert_close(forecast[:, 0], expected, **ROUNDING)
+    live.observe(start)
+    fed = pd.DataFrame({"sales": expected, "shop": ["north", "south"]})
+    by_hand = [fitted.estimators_[0].predict(fed), fitted.estimators_[1].predict(fed)]
+    assert_close(
+        forecast[:, 1], np.average(by_hand, axis=0, weights=[2, 1]), **ROUNDING
+    )
+
+
+def test_stream_of_bagging_of_many_jobs_answers_in_one_thread():
+    fitted = copy.deepcopy(fit("bagging")).set_params(n_jobs=2)
+    with joblib.parallel_config(backend="threading"):
+        expected = fitted.predict(X_NEW)
+        assert_close(stream(fitted).step(X_NEW), expected, **ROUNDING)
 
 
 def test_stream_of_bagging_warns_once_that_labels_are_lost():
