@@ -13,6 +13,7 @@ from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.fitted_attributes import FromFit
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
+from sklstm._training.fitted import Fitted
 
 
 class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
@@ -405,13 +406,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
-        return self._predictions(
-            X,
-            replay,
-            lambda fitted, outputs: fitted.target.probabilities(
-                outputs, fitted.recipe.loss
-            ),
-        )
+        return self._predictions(X, replay, Fitted.probabilities)
 
     def score(self, X, y, sample_weight=None):
         """Mean accuracy of ``predict(X)``.

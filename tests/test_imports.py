@@ -234,9 +234,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_training",
         "persistence",
     },
-    "classifier": {"_estimator", "_network"},
+    "classifier": {"_estimator", "_network", "_training"},
     "regressor": {"_estimator", "_network"},
-    "streaming": {"_checks", "_estimator", "_rows"},
+    "streaming": {"_checks", "_estimator", "_rows", "_training", "preprocessing"},
     "plotting": {"_network", "_rows", "streaming"},
     "model_selection": {"_checks", "_estimator", "_rows", "plotting", "streaming"},
 }

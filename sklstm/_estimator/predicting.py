@@ -16,9 +16,8 @@ from sklstm._estimator.following import follow
 from sklstm._estimator.future import future_feedback
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import check_X
-from sklstm._estimator.series_walk import SeriesWalk
+from sklstm._estimator.series_walk import SeriesWalk, check_takes_rows
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
-from sklstm._rows.series import as_ids, is_id
 from sklstm._training.fitted import Fitted
 
 
@@ -136,13 +135,7 @@ class Predicting(FittedAttributes):
         """
         fitted = self._record()
         n_steps = check_positive_int("n_steps", n_steps)
-        _check_takes_rows(fitted)
-        if fitted.input_shape.is_sequences:
-            raise ValueError(
-                "forecast goes on from the state of a series, but this estimator was"
-                " fitted on sequences without names. Fit on rows with series_id= or a"
-                " MultiIndex."
-            )
+        check_takes_rows(fitted)
         n_features = fitted.input_shape.n_features
         problem = fitted.target.why_not_a_row(n_features)
         if feedback is not None and X_future is not None:
@@ -170,22 +163,14 @@ class Predicting(FittedAttributes):
 
     def _forecaster(self, fitted: Fitted, start, series) -> tuple[SeriesWalk, bool]:
         """A walk of the series to forecast, and whether that is one without a list."""
-        _check_takes_rows(fitted)
-        state = fitted.state
-        is_one = state.series is None or (
-            series is not None and is_id(state.series, series)
-        )
+        ids = None
         if start is not None:
             given = read_rows(self, start, fitted.input_shape)
             following = follow(fitted, given, self.on_gap, stacklevel=3)
             advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
-            state = advance(fitted, given, following)[1]
-            ids = given.labels.ids if series is None else None
-        else:
-            ids = None
-        if series is not None:
-            ids = as_ids(state.series, series)
-        return SeriesWalk(replace(fitted, state=state), ids), is_one
+            fitted = replace(fitted, state=advance(fitted, given, following)[1])
+            ids = given.labels.ids
+        return SeriesWalk.of(fitted, ids, series)
 
     def _check_fed_rows(self, rows, fitted: Fitted) -> np.ndarray:
         if isinstance(rows, np.ndarray):
@@ -247,12 +232,3 @@ class Predicting(FittedAttributes):
         table = lay_in_lanes(windows.ends[in_lanes], state.position, n_lanes)
         rows = table // windows.stride - windows.ends[0] // windows.stride
         return np.where(table == EMPTY, -1, rows).astype(int)
-
-
-def _check_takes_rows(fitted: Fitted) -> None:
-    """Raise ValueError where X was ready-made windows, which cannot be fed back."""
-    if fitted.input_shape.n_dimensions == 3:
-        raise ValueError(
-            "forecast feeds back one row at a time, but this estimator was fitted"
-            " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
-        )

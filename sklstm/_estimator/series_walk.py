@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from sklstm._estimator import sliding, tiled
 from sklstm._estimator.encoded import answers_of
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given, unnamed
-from sklstm._rows.series import RowLabels, match_series
+from sklstm._rows.series import RowLabels, as_ids, is_id, match_series
 from sklstm._rows.state import NEVER
 from sklstm._training.fitted import Fitted
 
@@ -37,6 +38,25 @@ class SeriesWalk:
         series = fitted.state.series
         self.ids = series if ids is None else ids
         self._lanes = match_series(series, self.ids)
+
+    @classmethod
+    def of(
+        cls, fitted: Fitted, ids: pd.Index | None, series: Any
+    ) -> tuple[SeriesWalk, bool]:
+        """A walk of the series asked for, and whether that is one without a list.
+
+        Parameters
+        ----------
+        fitted : Fitted
+            In the state to begin with.
+        ids : Index or None
+            The series to walk where `series` is None; None for all.
+        series : object
+            Id of one series, a list of ids, or None.
+        """
+        known = fitted.state.series
+        is_one = known is None or (series is not None and is_id(known, series))
+        return cls(fitted, ids if series is None else as_ids(known, series)), is_one
 
     def last_outputs(self) -> np.ndarray:
         """Answers for the last row seen of each series, of shape (n_series, n_outputs).
@@ -88,3 +108,18 @@ class SeriesWalk:
         if self.ids is not None:
             labels = RowLabels(self.ids, np.arange(len(rows)), None)
         return Given(rows, labels, self._fitted.input_shape)
+
+
+def check_takes_rows(fitted: Fitted) -> None:
+    """Raise ValueError where X was windows or sequences, which cannot be fed back."""
+    if fitted.input_shape.n_dimensions == 3:
+        raise ValueError(
+            "forecast feeds back one row at a time, but this estimator was fitted"
+            " on ready-made windows. Fit it on rows, of shape (n_rows, n_features)."
+        )
+    if fitted.input_shape.is_sequences:
+        raise ValueError(
+            "forecast goes on from the state of a series, but this estimator was"
+            " fitted on sequences without names. Fit on rows with series_id= or a"
+            " MultiIndex."
+        )

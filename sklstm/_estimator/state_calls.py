@@ -127,11 +127,11 @@ class StateCalls(FittedAttributes):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        self._advance(X)
+        self._fitted = self._advance(X)[2]
         return self
 
-    def _advance(self, X) -> tuple[np.ndarray, Fitted]:
-        """Move the state over rows; their outputs, and the record before them."""
+    def _advance(self, X) -> tuple[np.ndarray, Fitted, Fitted]:
+        """Outputs for rows, and the records before and after them; moves nothing."""
         fitted = self._record()
         one = _one_row(fitted, X)
         if fitted.input_shape.is_sequences:
@@ -146,8 +146,7 @@ class StateCalls(FittedAttributes):
             advance = tiled.advance if fitted.recipe.is_tiled else sliding.advance
             one = advance(fitted, given, following)
         outputs, state = one
-        self._fitted = fitted.in_state(state)
-        return outputs, fitted
+        return outputs, fitted, fitted.in_state(state)
 
     def step(self, X):
         """Predict for each row of X and advance the state over them, in one pass.
@@ -169,7 +168,7 @@ class StateCalls(FittedAttributes):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        outputs, fitted = self._advance(X)
+        outputs, fitted, self._fitted = self._advance(X)
         return fitted.decode(outputs)
 
     def get_states(self, series=None) -> RecurrentState:

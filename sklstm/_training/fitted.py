@@ -92,6 +92,16 @@ class Fitted:
         """Predictions in the form of y, from outputs of shape (n, n_outputs)."""
         return self.target.decode(outputs, self.recipe.loss)
 
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Class probabilities, from outputs of a classifier's network."""
+        return self.target.probabilities(outputs, self.recipe.loss)
+
+    def decoded(self, outputs: np.ndarray, method: str) -> np.ndarray:
+        """What `method`, "predict" or "predict_proba", makes of outputs."""
+        if method == "predict_proba":
+            return self.probabilities(outputs)
+        return self.decode(outputs)
+
     def in_state(self, state: RecurrentState) -> Fitted:
         """The same in another state, in which no row waits to be trained on."""
         record = object.__new__(Fitted)  # `replace` would slow `step` down

@@ -7,18 +7,18 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
 from sklstm._rows.series import RowLabels, read_labels
 from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
-from sklstm.model_selection._walk import StartingFrom, Walk
+from sklstm.model_selection._seeding import find_stateful, seeded
+from sklstm.model_selection._walk import Layers, StartingFrom, Walk, Walks
 from sklstm.streaming import find_id_columns, stream
 
 
@@ -64,7 +64,9 @@ def compare_states(
     estimator : estimator
         A stateful `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, or one at the
         end of a `Pipeline`, inside a `TransformedTargetRegressor`, or in a search such
-        as `GridSearchCV`, or in several of these, one inside the other. It is cloned,
+        as `GridSearchCV`, or in several of these, one inside the other. In a Voting or
+        Bagging ensemble all of them are reset, or swapped to the state at the same
+        other tile or batch, while members without state predict as ever. It is cloned,
         not changed.
     X : array-like of shape (n_rows, n_features)
         Rows in time order. With tiled windows they may be of many series, told apart
@@ -81,7 +83,8 @@ def compare_states(
         for regressors and accuracy for classifiers.
     random_states : iterable of int, default=(0, 1, 2)
         Seeds to fit with: each in turn becomes the stateful estimator's
-        ``random_state``, and seeds the swaps.
+        ``random_state``, and seeds the swaps. Of n estimators in an ensemble the k-th,
+        counted from 0, is given ``n * seed + k``; a bagging ensemble is seeded itself.
     n_jobs : int, default=None
         Number of fits that run in parallel, as for joblib.
 
@@ -126,7 +129,7 @@ def compare_states(
     """
     X, y = indexable(X, y)
     _check_rows(X)
-    places = _find_stateful(estimator)
+    places = find_stateful(estimator)
     seeds = _check_seeds(random_states)
     labels = _read_series(estimator, places, X)
     folds = _check_folds(cv, X, y, is_classifier(estimator), labels)
@@ -134,7 +137,7 @@ def compare_states(
     pairs = list(product(range(len(folds)), seeds))
     results = Parallel(n_jobs=n_jobs)(
         delayed(_score_pair)(
-            _seed(estimator, places, seed), X, y, folds[k], scorer, (k, seed)
+            seeded(estimator, places, seed), X, y, folds[k], scorer, (k, seed)
         )
         for k, seed in pairs
     )
@@ -154,16 +157,19 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
     train, test = fold
     fitted = estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
     X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
-    walk = Walk.over(stream(fitted), X_test, where=f"Fold {draw[0]}")
-    rng = np.random.default_rng(draw)
+    walks = Walks.over(stream(fitted).composite, X_test, where=f"Fold {draw[0]}")
+
+    def swapped(walk: Walk) -> list[Layers]:  # all networks alike
+        return walk.swapped(np.random.default_rng(draw))
+
     candidates = {
         "carried": fitted,
-        "reset": StartingFrom(walk, walk.zeros()),
-        "swapped": StartingFrom(walk, walk.swapped(rng)),
+        "reset": StartingFrom(walks, Walk.zeros),
+        "swapped": StartingFrom(walks, swapped),
     }
-    linear = walk.linear()
+    linear = walks.linear()
     if linear is not None:
-        candidates[LINEAR] = StartingFrom(linear, walk.carried())
+        candidates[LINEAR] = StartingFrom(linear, Walk.carried)
     scores = {
         name: _one_number(scorer(candidate, X_test, y_test))
         for name, candidate in candidates.items()
@@ -173,7 +179,7 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
             f"The scores of fold {draw[0]}, seed {draw[1]} are not all finite:"
             f" {scores}. Choose a scoring that is defined on each fold's test rows."
         )
-    return scores, walk.unit
+    return scores, walks.unit
 
 
 def _one_number(score) -> float:
@@ -289,29 +295,7 @@ def _span(rows: np.ndarray) -> str:
     return f"{len(rows)} scattered rows" if len(rows) else "no rows"
 
 
-# --- the estimator and its scorer -------------------------------------------------
-
-
-def _find_stateful(estimator) -> list[str]:
-    """Prefixes of the parameters of the stateful estimators inside `estimator`."""
-    inside = {"": estimator}
-    if hasattr(estimator, "get_params"):
-        inside |= {f"{n}__": part for n, part in estimator.get_params().items()}
-    found = [n for n, part in inside.items() if isinstance(part, BaseStatefulLSTM)]
-    if not found:
-        raise TypeError(
-            "compare_states takes a StatefulLSTMRegressor or StatefulLSTMClassifier,"
-            " alone, at the end of a Pipeline, inside a TransformedTargetRegressor, or"
-            f" in a search; found none in {estimator!r}."
-        )
-    return found
-
-
-def _seed(estimator, places: list[str], seed: int):
-    """A clone of `estimator` with `seed` as every ``random_state`` in `places`."""
-    return clone(estimator).set_params(
-        **{f"{place}random_state": seed for place in places}
-    )
+# --- the scorer -------------------------------------------------------------------
 
 
 def _choose_scorer(estimator, scoring) -> tuple[Callable, str]:

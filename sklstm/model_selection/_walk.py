@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklstm._rows.series import match_series, read_labels
 from sklstm._rows.state import RecurrentState
-from sklstm.streaming import Stream
+from sklstm.streaming import Composite, Network
 
 Layers = Sequence[Sequence[np.ndarray]]
 
@@ -31,60 +30,67 @@ class Walk:
 
     Parameters
     ----------
-    live : Stream
-        Around a copy of the fitted estimator, whose state is moved. It takes rows that
-        the earlier steps of a pipeline have transformed already.
+    estimator : StatefulLSTMRegressor or StatefulLSTMClassifier
+        A copy, whose state is moved.
     rows : tuple of ndarray of int
         Which of the test rows each piece holds.
     pieces : tuple of array-like
-        These rows, transformed.
+        These rows, as they come in to the estimator.
     states : tuple of RecurrentState
         The state before each piece if it is carried. With tiled windows it has a lane
         for each series of the piece.
     """
 
-    live: Stream
+    estimator: Any
     rows: tuple[np.ndarray, ...]
     pieces: tuple[Any, ...]
     states: tuple[RecurrentState, ...]
 
     @classmethod
-    def over(cls, live: Stream, X, where: str) -> Walk:
-        """Read the rows of X from the state after training.
+    def over(cls, estimator, rows, where: str) -> Walk:
+        """Read rows from the state after training.
 
         `where` names the fold in errors.
         """
-        if not live.estimator.stateful:
-            raise ValueError(
-                f"{where} was fitted with stateful=False, which carries no state to"
-                " compare. Set stateful=True, and leave stateful=False out of the"
-                " search's grid."
-            )
-        _check_series_known(live, X, where)
-        rows = live.transform(X)
-        walker = copy.copy(live.estimator)
+        walker = copy.copy(estimator)
         if walker.on_gap == "warn":  # predicting with the state carried warns
             walker.on_gap = "ignore"
         cut = _tiles if walker.windows_ == "tiled" else _batches
         places = cut(walker, rows, where)
         pieces = tuple(_safe_indexing(rows, place) for place in places)
-        inside, states = replace(live, estimator=walker, way_in=()), []
+        reader, states = copy.copy(walker), []
         for piece in pieces:
-            states.append(_state_before(walker, piece))
-            walker.observe(piece)
-        return cls(inside, tuple(places), pieces, tuple(states))
+            states.append(_state_before(reader, piece))
+            reader.observe(piece)
+        return cls(walker, tuple(places), pieces, tuple(states))
 
     @property
     def unit(self) -> str:
         """What the rows are cut into: "tile" or "batch"."""
-        return "tile" if self.live.estimator.windows_ == "tiled" else "batch"
+        return "tile" if self.estimator.windows_ == "tiled" else "batch"
+
+    def answer(self, layers: list[Layers], method: str) -> np.ndarray:
+        """What `method` answers for the rows, each piece from its own state.
+
+        Parameters
+        ----------
+        layers : list
+            The state of each piece.
+        method : {"predict", "predict_proba"}
+        """
+        answers = []
+        for piece, state, begun in zip(self.pieces, self.states, layers, strict=True):
+            self.estimator.set_states(state.replace(layers=begun))
+            answers.append(getattr(self.estimator, method)(piece, replay=False))
+        by_piece = np.concatenate(answers)
+        by_row = np.empty_like(by_piece)
+        by_row[np.concatenate(self.rows)] = by_piece
+        return by_row
 
     def linear(self) -> Walk | None:
         """The same with the linear map alone; None where the network has none."""
-        alone = self.live.estimator._linear_alone()
-        if alone is None:
-            return None
-        return replace(self, live=replace(self.live, estimator=alone))
+        alone = self.estimator._linear_alone()
+        return None if alone is None else replace(self, estimator=alone)
 
     def carried(self) -> list[Layers]:
         """For each piece the state that is carried to it."""
@@ -105,43 +111,84 @@ class Walk:
         return [self.states[other].layers for other in others]
 
 
-class StartingFrom:
-    """A stand-in for the fitted estimator that starts each piece from a given state.
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """The walks of all networks of a composite over the test rows.
 
-    A scorer calls its methods with the test rows, which are the rows of the walk.
+    Parameters
+    ----------
+    composite : Composite
+    walks : dict of Network to Walk
     """
 
-    def __init__(self, walk: Walk, layers: list[Layers]):
-        self.walk = walk
+    composite: Composite
+    walks: dict[Network, Walk]
+
+    @classmethod
+    def over(cls, composite: Composite, X, where: str) -> Walks:
+        """Read the rows of X from the states after training."""
+        for network in composite.networks:
+            _check_carries_state(network, X, where)
+        walks = {}
+
+        def answer(network: Network, rows: Any, method: str) -> np.ndarray:
+            walk = walks[network] = Walk.over(network.estimator, rows, where)
+            return getattr(walk.estimator, method)(rows, replay=False)
+
+        composite.answer(X, answer, stacklevel=3)
+        return cls(composite, walks)
+
+    @property
+    def unit(self) -> str:
+        """What rows are cut into: "tile", "batch", or the one or the other."""
+        return " or ".join(dict.fromkeys(walk.unit for walk in self.walks.values()))
+
+    def linear(self) -> Walks | None:
+        """The same with the linear maps alone; None where a network has none."""
+        alone = {network: walk.linear() for network, walk in self.walks.items()}
+        walks = {network: walk for network, walk in alone.items() if walk is not None}
+        return replace(self, walks=walks) if len(walks) == len(alone) else None
+
+
+class StartingFrom:
+    """A stand-in for the fitted composite that starts each piece from a given state.
+
+    A scorer calls its methods with the test rows, which are the rows of the walks.
+
+    Parameters
+    ----------
+    walks : Walks
+    layers : callable
+        From a `Walk` to the states of its pieces.
+    """
+
+    def __init__(self, walks: Walks, layers: Callable[[Walk], list[Layers]]):
+        self.walks = walks
         self.layers = layers
 
     def predict(self, X):
-        """Predictions for the rows of the walk."""
-        return self._answer(self.walk.live.predict)
+        """Predictions for the rows of the walks."""
+        return self._answer(X, "predict")
 
-    @available_if(lambda self: hasattr(self.walk.live.estimator, "predict_proba"))
+    @available_if(lambda self: hasattr(self.walks.composite.shell, "predict_proba"))
     def predict_proba(self, X):
-        """Class probabilities for the rows of the walk."""
-        return self._answer(self.walk.live.estimator.predict_proba)
+        """Class probabilities for the rows of the walks."""
+        return self._answer(X, "predict_proba")
 
     @property
     def classes_(self):
         """The labels of a classifier."""
-        return self.walk.live.fitted.classes_
+        return self.walks.composite.fitted.classes_
 
     def __sklearn_tags__(self):
-        return get_tags(self.walk.live.fitted)
+        return get_tags(self.walks.composite.fitted)
 
-    def _answer(self, method: Callable) -> np.ndarray:
-        live, answers = self.walk.live, []
-        steps = zip(self.walk.pieces, self.walk.states, self.layers, strict=True)
-        for piece, state, layers in steps:
-            live.set_states(state.replace(layers=layers))
-            answers.append(partial(method, replay=False)(piece))
-        by_piece = np.concatenate(answers)
-        by_row = np.empty_like(by_piece)
-        by_row[np.concatenate(self.walk.rows)] = by_piece
-        return by_row
+    def _answer(self, X, method: str) -> np.ndarray:
+        def answer(network: Network, rows: Any, method: str) -> np.ndarray:
+            walk = self.walks.walks[network]
+            return walk.answer(self.layers(walk), method)
+
+        return self.walks.composite.answer(X, answer, method)
 
 
 # --- cutting ----------------------------------------------------------------------
@@ -185,15 +232,24 @@ def _state_before(estimator, piece) -> RecurrentState:
     return state.take_lanes(match_series(state.series, ids)).replace(series=ids)
 
 
-def _check_series_known(live: Stream, X, where: str) -> None:
-    """Raise ValueError where X holds many series that the estimator takes for one."""
+def _check_carries_state(network: Network, X, where: str) -> None:
+    """Raise ValueError where a network has no state, or one for all series of X."""
+    if not network.estimator.stateful:
+        raise ValueError(
+            f"{where} was fitted with stateful=False, which carries no state to"
+            " compare. Set stateful=True, and leave stateful=False out of the search's"
+            " grid."
+        )
     index = getattr(X, "index", None)
     is_panel = isinstance(index, pd.MultiIndex) and index.nlevels > 1
-    if is_panel and live.get_states().series is None:
+    if is_panel and network.estimator.get_states().series is None:
+        remedy = "Call set_output(transform='pandas') on the pipeline."
+        if network.bag:
+            remedy = "Use a Voting ensemble."
         raise ValueError(
             f"{where} was fitted without the index of X, which tells its series apart:"
-            " a transformer before the estimator returns arrays. Call"
-            " set_output(transform='pandas') on the pipeline."
+            f" {network.bag or 'a transformer'} before the estimator returns arrays."
+            f" {remedy}"
         )
 
 

@@ -131,7 +131,8 @@ class LanesDisplay(ImageDisplay):
             If the estimator is stateless, and so has no lanes, if the number of values
             is not that of the rows, or if ``values="series"`` and X holds one series.
         TypeError
-            If there is no stateful estimator inside `estimator`.
+            If there is no stateful estimator inside `estimator`, or an ensemble of
+            them: pass one of its members.
         """
         from sklstm.streaming import stream
 
@@ -142,7 +143,7 @@ class LanesDisplay(ImageDisplay):
         index = dates_of(len(X), X, y, values) if series is None else None
         by_y = values is None and y is not None
         classes = estimator.classes_ if by_y and is_classifier(estimator) else None
-        features = without_ids(X, way.estimator.series_id, bool(way.way_in))
+        features = without_ids(X, way.estimator.series_id, bool(way.network.way_in))
         values, label = _choose_values(features, y, values, series)
         look = {"index": index, "label": label, "classes": classes, "series": series}
         return cls(table, values, **look).plot(ax, **imshow_kw)

@@ -77,7 +77,8 @@ class LossCurveDisplay(Display):
         ValueError
             As in :meth:`plot`.
         TypeError
-            If there is no stateful estimator inside `estimator`.
+            If there is no stateful estimator inside `estimator`, or an ensemble of
+            them: pass one of its members.
         """
         from sklstm._network.losses import loss_name
         from sklstm.streaming import stream

@@ -123,7 +123,8 @@ class StateDisplay(ImageDisplay):
             of X or the series has none, and if `lane` is given for tiled windows or
             `series` for sliding ones.
         TypeError
-            If there is no stateful estimator inside `estimator`.
+            If there is no stateful estimator inside `estimator`, or an ensemble of
+            them: pass one of its members.
         """
         from sklstm.streaming import stream
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklstm.streaming._composite import BAGS, Composite, Network
 from sklstm.streaming._fed_rows import find_id_columns
 from sklstm.streaming._stream import Stream
-from sklstm.streaming._way import find_estimator
 
-__all__ = ["Stream", "find_id_columns", "stream"]
+__all__ = ["BAGS", "Composite", "Network", "Stream", "find_id_columns", "stream"]
 
 
 def stream(fitted) -> Stream:
@@ -23,12 +23,18 @@ def stream(fitted) -> Stream:
     where a transformer drops the index. The estimator's other calls are found at
     ``stream(fitted).estimator``, in the units that it sees.
 
+    In a Voting or Bagging ensemble, each call moves the states of all members, or of
+    none if it fails, and answers what the ensemble makes of their predictions: means
+    and votes with their weights. Members without state predict each row by itself.
+
     Parameters
     ----------
     fitted : estimator
         A fitted `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, or one at the end
         of a `Pipeline`, inside a `TransformedTargetRegressor`, or found by a search
-        such as `GridSearchCV`, these nested in any way.
+        such as `GridSearchCV`, or several of them in a `VotingRegressor`,
+        `VotingClassifier`, `BaggingRegressor` or `BaggingClassifier`, all these nested
+        in any way.
 
     Returns
     -------
@@ -40,6 +46,11 @@ def stream(fitted) -> Stream:
     ------
     TypeError
         If `fitted` is none of these.
+    ValueError
+        If a bagging ensemble has fitted its members on rows drawn at random, which is
+        so for members that take no ``sample_weight``, such as pipelines, unless
+        ``bootstrap=False`` and ``max_samples=1.0``. If a member without state makes
+        windows of its rows by `SlidingWindow`.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -77,6 +88,22 @@ def stream(fitted) -> Stream:
     (10,)
     >>> live.forecast(3).shape   # of each series
     (2, 3)
+
+    The mean of three networks, which all move on:
+
+    >>> from sklearn.ensemble import VotingRegressor
+    >>> X, y = series[:-1, np.newaxis], series[1:]
+    >>> networks = [(f"seed {seed}", StatefulLSTMRegressor(
+    ...     8, epochs=2, random_state=seed)) for seed in range(3)]
+    >>> mean = VotingRegressor(networks).fit(X[:150], y[:150])
+    >>> live = stream(mean)
+    >>> before = mean.predict(X[150:160])
+    >>> bool(np.allclose(live.step(X[150:160]), before))
+    True
+    >>> len(live.get_states())   # one for each network
+    3
+    >>> live.forecast(5).shape   # each next row is the mean, for all three
+    (5,)
     """
     check_is_fitted(fitted)
-    return Stream(fitted, *find_estimator(fitted))
+    return Stream(Composite.of(fitted))

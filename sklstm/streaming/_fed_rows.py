@@ -1,4 +1,4 @@
-"""Rows fed back: how what `feedback` returns becomes rows that the estimator takes.
+"""Rows fed back: how what `feedback` returns becomes rows that networks take.
 
 Owns the names and the series ids that such rows lack. Each call of `feedback` returns
 one row for each series, in the units of the composite.
@@ -13,46 +13,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 
-from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.closed_loop import refuse_to_guess_rows
 from sklstm._rows.series import match_series, read_labels
-from sklstm.streaming._way import carry_in, put_labels_back
+from sklstm.streaming._composite import Composite, Network
 
 
 @dataclass(frozen=True, eq=False)
 class FedRows:
-    """Rows fed back to the estimator inside a composite.
+    """Rows fed back to a composite.
 
     Parameters
     ----------
-    estimator : StatefulLSTMRegressor or StatefulLSTMClassifier
-    way_in : tuple of Pipeline
-        Transformers that rows pass, in order.
     names : ndarray of shape (n_columns,) or None
         Names of the columns that the composite takes; None where it was fitted on
         arrays.
     id_columns : sequence
         Those among them that hold series ids, which `feedback` leaves out.
+    n_features : int
+        How many columns `feedback` returns.
     """
 
-    estimator: BaseStatefulLSTM
-    way_in: tuple[Pipeline, ...]
     names: np.ndarray | None
     id_columns: Sequence
+    n_features: int
 
     @classmethod
-    def into(cls, fitted, estimator: BaseStatefulLSTM, way_in: tuple) -> FedRows:
-        """For `estimator` inside the composite `fitted`."""
-        names = _feature_names(fitted)
-        series_id = estimator._record().input_shape.series_id
-        if series_id is None or names is None or not way_in:
-            return cls(estimator, way_in, names, ())
-        return cls(estimator, way_in, names, find_id_columns(series_id, names) or ())
+    def into(cls, composite: Composite) -> FedRows:
+        """For the networks of a composite."""
+        # A network counts its columns without those of the ids.
+        doors = _doors(composite.fitted)
+        door = max(doors, key=lambda part: getattr(part, "n_features_in_", 0))
+        names = getattr(door, "feature_names_in_", None)
+        series_id = composite.networks[0].estimator._record().input_shape.series_id
+        id_columns: Sequence = ()
+        if series_id is not None and names is not None:
+            id_columns = find_id_columns(series_id, names) or ()
+        return cls(names, id_columns, door.n_features_in_ - len(id_columns))
 
-    def carry_in(self, rows: Any, ids: pd.Index | None) -> np.ndarray:
-        """Rows as the network takes them, without ids.
+    def table(self, rows: Any, ids: pd.Index | None) -> Any:
+        """Rows with the names and the ids that the composite takes.
 
         Parameters
         ----------
@@ -60,16 +61,6 @@ class FedRows:
         ids : Index of shape (n_series,) or None
             The series that these are rows of.
         """
-        record, inside = self.estimator._record(), self._table(rows, ids)
-        if self.way_in:
-            taken, inside = inside, carry_in(self.way_in, inside)
-            inside = put_labels_back(inside, taken, self.way_in, self.estimator)
-            if ids is not None and record.input_shape.series_id is not None:
-                inside = _without_ids(inside, record.input_shape.series_id, ids)
-        return self.estimator._check_fed_rows(inside, record)
-
-    def _table(self, rows: Any, ids: pd.Index | None) -> Any:
-        """Rows with the names and the ids that the composite takes."""
         if self.names is None:
             return rows
         if not isinstance(rows, pd.DataFrame):
@@ -81,6 +72,17 @@ class FedRows:
         for level, name in enumerate(self.id_columns):
             table[name] = ids.get_level_values(level).to_numpy()
         return table[list(self.names)]
+
+    def accepted(
+        self, network: Network, inside: Any, ids: pd.Index | None
+    ) -> np.ndarray:
+        """Rows that have come in, as the network takes them: checked, without ids."""
+        record = network.estimator._record()
+        shape = record.input_shape
+        has_ids = np.shape(inside)[1] > shape.n_features
+        if has_ids and ids is not None and shape.series_id is not None:
+            inside = _without_ids(inside, shape.series_id, ids)
+        return network.estimator._check_fed_rows(inside, record)
 
 
 def check_is_row(prediction: Any, n_features: int) -> None:
@@ -121,19 +123,14 @@ def find_id_columns(series_id: Any, names: Any) -> list | None:
     return found if len(found) == (len(series_id) if is_list else 1) else None
 
 
-def _feature_names(fitted) -> np.ndarray | None:
-    for part in _inside(fitted):
-        names = getattr(part, "feature_names_in_", None)
-        if names is not None:
-            return names
-    return None
-
-
-def _inside(fitted) -> Iterator[Any]:
-    """`fitted` and what it hands its rows to, as long as they stay untransformed."""
-    while fitted is not None:
+def _doors(fitted) -> Iterator[Any]:
+    """What in `fitted` takes its rows first, as they come."""
+    if isinstance(fitted, TransformedTargetRegressor):
+        yield from _doors(fitted.regressor_)
+    elif isinstance(fitted, VotingRegressor | VotingClassifier):
+        for member in fitted.estimators_:
+            yield from _doors(member)
+    elif hasattr(fitted, "best_estimator_"):
+        yield from _doors(fitted.best_estimator_)
+    else:
         yield fitted
-        if isinstance(fitted, TransformedTargetRegressor):
-            fitted = fitted.regressor_
-        else:
-            fitted = getattr(fitted, "best_estimator_", None)

@@ -1,54 +1,78 @@
 """`Stream`: the state calls of a composite, in the units that it was fitted in.
 
-The state stays with the estimator; what happens to rows and predictions on the way is
-in :mod:`sklstm.streaming._way`.
+The state stays with the networks inside; what happens to rows and predictions on the
+way is in :mod:`sklstm.streaming._composite`.
 """
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.closed_loop import closed_loop
+from sklstm._estimator.series_walk import check_takes_rows
 from sklstm._rows.state import RecurrentState
-from sklstm.streaming._fed_rows import FedRows, check_is_row
-from sklstm.streaming._way import (
-    LABELS_LOST,
-    carry_in,
-    carry_out,
-    has_lost_labels,
-    put_labels_back,
-)
+from sklstm.streaming._closed_loop import ClosedLoop
+from sklstm.streaming._composite import Composite, Network
+from sklstm.streaming._fed_rows import check_is_row
+from sklstm.streaming._moves import advance, check_states, move, move_each
+from sklstm.streaming._way import carry_in, has_lost_labels
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
     """A fitted composite's state calls; made by :func:`sklstm.stream`.
 
+    In an ensemble each call is one of all its networks: all of their states move, or
+    none does.
+
     Parameters
+    ----------
+    composite : Composite
+        The composite and what is inside it.
+
+    Attributes
     ----------
     fitted : estimator
         The composite.
     estimator : StatefulLSTMRegressor or StatefulLSTMClassifier
-        The estimator inside it, which holds the state.
-    way_in : tuple of Pipeline
-        Transformers that rows pass, in order.
-    way_out : tuple of TransformedTargetRegressor
-        Whose target transformations predictions pass back, the innermost first.
+        The estimator inside it, which holds the state. TypeError where there is an
+        ensemble.
+    estimators : tuple of StatefulLSTMRegressor or StatefulLSTMClassifier
+        All of those in an ensemble, in the order of its members; else the one.
     """
 
-    fitted: Any
-    estimator: BaseStatefulLSTM
-    way_in: tuple[Pipeline, ...]
-    way_out: tuple[TransformedTargetRegressor, ...]
-    _warned: list[str] = field(default_factory=list, init=False, repr=False)
+    composite: Composite
+
+    @property
+    def fitted(self) -> Any:
+        """The composite."""
+        return self.composite.fitted
+
+    @property
+    def network(self) -> Network:
+        """The estimator outside of ensembles, and the way to it."""
+        if self.composite.is_ensemble:
+            raise TypeError(
+                f"{type(self.fitted).__name__} holds an ensemble of"
+                f" {len(self.estimators)} stateful estimator(s), but one alone is asked"
+                " for. Choose one of stream(fitted).estimators, or pass a member."
+            )
+        return self.composite.networks[0]
+
+    @property
+    def estimator(self) -> BaseStatefulLSTM:
+        """The estimator that holds the state."""
+        return self.network.estimator
+
+    @property
+    def estimators(self) -> tuple[BaseStatefulLSTM, ...]:
+        """The estimators that hold the state."""
+        return tuple(network.estimator for network in self.composite.networks)
 
     def transform(self, X):
         """Rows as the estimator inside sees them, with the index of X.
@@ -67,6 +91,8 @@ class Stream:
         ValueError
             If the rows become windows on the way: a window transformer does not follow
             the state.
+        TypeError
+            If there is an ensemble, whose members may see other rows than one another.
 
         Warns
         -----
@@ -74,17 +100,10 @@ class Stream:
             Once, if X is dated or holds many series but transformers have returned
             arrays in `fit` as well, so that the estimator knows of no labels.
         """
-        return self._inside(X, stacklevel=2)
-
-    def _inside(self, X, stacklevel: int):
-        """What `transform` returns; its warning names the caller of `stacklevel`."""
-        if not self.way_in:
-            return X
-        inside = carry_in(self.way_in, X)
-        inside = put_labels_back(inside, X, self.way_in, self.estimator)
-        if not self._warned and has_lost_labels(inside, X):
-            self._warned.append(LABELS_LOST)
-            warnings.warn(LABELS_LOST, stacklevel=stacklevel + 1)
+        network = self.network
+        inside = network.labelled(carry_in(network.way_in, X), X)
+        if has_lost_labels(inside, X):
+            self.composite.warn_once(network, stacklevel=2)
         return inside
 
     def predict(self, X, replay=None):
@@ -108,9 +127,11 @@ class Stream:
         ValueError, TypeError
             As `transform` and the estimator's `predict` do.
         """
-        return self._leave(
-            self.estimator.predict(self._inside(X, stacklevel=2), replay)
-        )
+
+        def answer(network: Network, rows: Any, method: str) -> Any:
+            return getattr(network.estimator, method)(rows, replay)
+
+        return self.composite.answer(X, answer, stacklevel=2)
 
     def step(self, X):
         """Predict for each row and advance the state over them, in one pass.
@@ -131,7 +152,9 @@ class Stream:
         ValueError, TypeError
             As `transform` and the estimator's `predict` do; the state stays as it was.
         """
-        return self._leave(self.estimator.step(self._inside(X, stacklevel=2)))
+        advanced = advance(self.composite, X, stacklevel=3)
+        move(advanced.records)
+        return advanced.predictions
 
     def observe(self, X) -> Stream:
         """Advance the state over rows without predicting.
@@ -150,13 +173,15 @@ class Stream:
         ValueError, TypeError
             As `transform` and the estimator's `predict` do; the state stays as it was.
         """
-        self.estimator.observe(self._inside(X, stacklevel=2))
+        move(advance(self.composite, X, stacklevel=3).records)
         return self
 
     def forecast(self, n_steps, start=None, feedback=None, series=None) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
-        The state stays as it is.
+        The state stays as it is. In an ensemble the loop is closed around the whole of
+        it: each next row is made from the mean or the vote, and all members are fed
+        this same row, not each its own prediction.
 
         Parameters
         ----------
@@ -165,7 +190,8 @@ class Stream:
         start : array-like of shape (n_rows, n_features), default=None
             Rows fed first; the first value returned is the prediction for the last of
             them, of each series. Without it, the prediction already made for the last
-            row seen is fed back first.
+            row seen is fed back first. An ensemble needs it if a member has no state,
+            and so has kept nothing of the last row.
         feedback : callable, default=None
             ``feedback(prediction, k)`` returns the k-th row to feed, of shape
             (n_features,) or as a frame of one row; prediction and row are in the
@@ -187,31 +213,31 @@ class Stream:
         ------
         ValueError
             If a prediction cannot be a row and `feedback` is missing, or no row was
-            seen and `start` is missing, or rows fed back hold ids of other series.
+            seen and `start` is missing, or rows fed back hold ids of other series. If
+            members of an ensemble see other series than one another.
         TypeError
             If `n_steps` is not an integer or `feedback` not a function.
         KeyError
             If there is no series of that id.
         """
         n_steps = check_positive_int("n_steps", n_steps)
-        record = self.estimator._record()
-        fed = FedRows.into(self.fitted, self.estimator, self.way_in)
-        inside = None if start is None else self._inside(start, stacklevel=2)
-        walker, is_one = self.estimator._forecaster(record, inside, series)
-        n_features = self.fitted.n_features_in_ - len(fed.id_columns)
-
-        def step(rows):
-            outputs = walker.step(fed.carry_in(rows, walker.ids))
-            return self._leave(record.decode(outputs))
-
-        first = self._leave(record.decode(walker.last_outputs()))
+        records = {n: n.estimator._record() for n in self.composite.networks}
+        for record in records.values():
+            check_takes_rows(record)
+        labels = None
+        if start is not None:
+            advanced = advance(self.composite, start, stacklevel=3)
+            records, labels = advanced.records, advanced.labels()
+        loop = ClosedLoop.begin(self.composite, records, labels, series)
+        first = loop.first(start, labels)
+        n_features = loop.fed.n_features
         if feedback is None:
             check_is_row(first[0], n_features)
         n_fed = n_steps if start is None else n_steps - 1
-        made = closed_loop(step, first, feedback, n_fed, n_features, is_one)
+        made = closed_loop(loop.step, first, feedback, n_fed, n_features, loop.is_one)
         predictions = made if start is None else [first, *made]
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
-        return by_series[0] if is_one else by_series
+        return by_series[0] if loop.is_one else by_series
 
     def reset_states(self, series=None) -> Stream:
         """Forget every row seen: zero state, empty context, position 0.
@@ -230,7 +256,7 @@ class Stream:
         KeyError
             If there is no series of that id.
         """
-        self.estimator.reset_states(series)
+        move_each(self.composite, lambda estimator: estimator.reset_states(series))
         return self
 
     def forget(self, series) -> Stream:
@@ -250,7 +276,7 @@ class Stream:
         KeyError
             If there is no series of that id.
         """
-        self.estimator.forget(series)
+        move_each(self.composite, lambda estimator: estimator.forget(series))
         return self
 
     def reseed_states(self) -> Stream:
@@ -260,10 +286,10 @@ class Stream:
         -------
         self : Stream
         """
-        self.estimator.reseed_states()
+        move_each(self.composite, lambda estimator: estimator.reseed_states())
         return self
 
-    def get_states(self, series=None) -> RecurrentState:
+    def get_states(self, series=None) -> RecurrentState | tuple[RecurrentState, ...]:
         """The state as a value, in the estimator's units.
 
         Parameters
@@ -273,22 +299,25 @@ class Stream:
 
         Returns
         -------
-        state : RecurrentState
+        state : RecurrentState, or tuple of these
+            Of an ensemble the state of each of `estimators`, in a tuple.
 
         Raises
         ------
         KeyError
             If there is no series of that id.
         """
-        return self.estimator.get_states(series)
+        states = tuple(estimator.get_states(series) for estimator in self.estimators)
+        return states if self.composite.is_ensemble else states[0]
 
-    def set_states(self, state: RecurrentState) -> Stream:
+    def set_states(self, state) -> Stream:
         """Continue from a state taken with `get_states`.
 
         Parameters
         ----------
-        state : RecurrentState
-            A state of some series changes these, and leaves the others as they are.
+        state : RecurrentState, or tuple of these
+            A state of some series changes these, and leaves the others as they are. Of
+            an ensemble one for each of `estimators`.
 
         Returns
         -------
@@ -297,11 +326,9 @@ class Stream:
         Raises
         ------
         TypeError, ValueError
-            As the estimator's `set_states` does.
+            As the estimator's `set_states` does, and for an ensemble if these are not
+            as many states as it has networks.
         """
-        self.estimator.set_states(state)
+        states = iter(check_states(self.composite, state))
+        move_each(self.composite, lambda estimator: estimator.set_states(next(states)))
         return self
-
-    def _leave(self, predictions):
-        """The estimator's predictions in the composite's units."""
-        return carry_out(self.way_out, predictions)

@@ -1,48 +1,20 @@
-"""The way through a composite: what happens to rows and labels, and to predictions.
+"""The way in: what rows and their labels become before they reach a network.
 
-Owns how the estimator inside a composite is found, what X becomes on its way there, how
-row labels that transformers drop are put back, and how predictions come back in the
-composite's units. The state stays with the estimator.
+Owns how row labels that transformers drop are put back, and what is said where they are
+lost.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.inputs import n_dimensions
-
-# --------------------------------------------------------------------------------------
-# The way in
-# --------------------------------------------------------------------------------------
-
-
-def find_estimator(fitted) -> tuple[BaseStatefulLSTM, tuple, tuple]:
-    """The stateful estimator inside `fitted`, with the way in and the way out."""
-    if isinstance(fitted, BaseStatefulLSTM):
-        return fitted, (), ()
-    if isinstance(fitted, Pipeline):
-        inner, way_in, way_out = find_estimator(fitted[-1])
-        before = (fitted[:-1],) if len(fitted) > 1 else ()
-        return inner, (*before, *way_in), way_out
-    if isinstance(fitted, TransformedTargetRegressor):
-        inner, way_in, way_out = find_estimator(fitted.regressor_)
-        return inner, way_in, (*way_out, fitted)
-    if hasattr(fitted, "best_estimator_"):
-        return find_estimator(fitted.best_estimator_)
-    raise TypeError(
-        "stream takes a fitted StatefulLSTMRegressor or StatefulLSTMClassifier, alone,"
-        " at the end of a Pipeline, inside a TransformedTargetRegressor, or found by a"
-        f" search with refit=True; got {type(fitted).__name__}."
-    )
 
 
 def carry_in(way_in: Sequence[Pipeline], X) -> Any:
@@ -108,25 +80,9 @@ LABELS_LOST = (
     " pass X.reset_index(drop=True) if it is not needed."
 )
 
-# --------------------------------------------------------------------------------------
-# The way out
-# --------------------------------------------------------------------------------------
-
-
-def carry_out(way_out: Sequence[TransformedTargetRegressor], predictions):
-    """The estimator's predictions in the composite's units."""
-    for regressor in way_out:
-        shell = copy.copy(regressor)
-        shell.regressor_ = _Predicted(predictions)
-        predictions = shell.predict(None)
-    return predictions
-
-
-@dataclass
-class _Predicted:
-    """Stands in for a regressor whose predictions are there already."""
-
-    predictions: np.ndarray
-
-    def predict(self, X):
-        return self.predictions
+LABELS_LOST_IN_BAG = (
+    "The index of X does not reach the networks, because {bag} hands them arrays"
+    " without one, and did so in fit: all rows count as those of one series, and"
+    " whether they follow one another is not checked. Average them by a Voting"
+    " ensemble to keep the index, or pass X.reset_index(drop=True) if it is not needed."
+)
