@@ -144,7 +144,7 @@ class Predicting(FittedAttributes):
                 " MultiIndex."
             )
         n_features = fitted.input_shape.n_features
-        problem = fitted.target.why_not_a_row(n_features)
+        problem = fitted.why_not_a_row()
         if feedback is not None and X_future is not None:
             raise ValueError(
                 "feedback and X_future both say what the next rows are. Pass one of"
