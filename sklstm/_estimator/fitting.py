@@ -126,7 +126,7 @@ class Fitting(Preparing):
         y, is_missing = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
-                checkpoint, checkpoint_every, given, y, is_missing, sample_weight
+                checkpoint, checkpoint_every, given, (y, is_missing), sample_weight
             )
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
@@ -250,7 +250,7 @@ class Fitting(Preparing):
         return curriculum, rows, tiled.zero_state(recipe.network, given)
 
     def _open_checkpoint(
-        self, folder, every, given: Given, y, is_missing, sample_weight
+        self, folder, every, given: Given, y, sample_weight
     ) -> Checkpoint:
         """The checkpoint in `folder` of this very training."""
         every = check_positive_int("checkpoint_every", every)
@@ -260,8 +260,7 @@ class Fitting(Preparing):
         before = self._fitted.parameters.weights if self._goes_on() else ()
         labels = given.labels
         rows = [given.X, labels.codes, labels.ids, labels.time]
-        targets = [y, is_missing, sample_weight]
-        call = [type(self), parameters, before, *rows, *targets]
+        call = [type(self), parameters, before, *rows, y, sample_weight]
         return Checkpoint.of(folder, every, call)
 
     def _initial_parameters(self, recipe: Recipe, seed: int) -> Parameters:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import _check_sample_weight, check_array
 
 from sklstm._checks import check_numbers
@@ -32,7 +33,7 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray, by_output: bool):
         For weights of another shape, and for such that are not finite or all zero.
     """
     check_numbers("sample_weight", sample_weight)
-    if np.ndim(sample_weight) == 2:
+    if np.ndim(sample_weight) > 1:
         return _check_table(sample_weight, y, by_output)
     weights = _check_sample_weight(sample_weight, y, dtype=np.float32, copy=True)
     if not np.isfinite(weights).all():  # one number for all is not checked there
@@ -44,7 +45,14 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray, by_output: bool):
 
 
 def _check_table(sample_weight: Any, y: np.ndarray, by_output: bool) -> np.ndarray:
-    shape, expected = np.shape(sample_weight), (len(y), y[:1].size)
+    weights = check_array(
+        sample_weight,
+        dtype=np.float32,
+        copy=True,
+        allow_nd=True,
+        input_name="sample_weight",
+    )
+    shape, expected = weights.shape, (len(y), y[:1].size)
     if not by_output:
         raise ValueError(
             f"sample_weight has shape {shape}, but a classifier has one label in each"
@@ -56,12 +64,37 @@ def _check_table(sample_weight: Any, y: np.ndarray, by_output: bool) -> np.ndarr
             f" {expected[1]} output(s): expected shape ({len(y)},) or {expected}. Pass"
             " one weight for each row, or one for each output of each row."
         )
-    weights = check_array(
-        sample_weight, dtype=np.float32, copy=True, input_name="sample_weight"
-    )
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
+
+
+def weighted_r2(y: Any, predicted: np.ndarray, sample_weight, may_miss: bool) -> float:
+    """The mean over outputs of R², each by the weights of its targets.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+    predicted : ndarray of the shape of y
+    sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), or None
+    may_miss : bool
+        Whether targets may be NaN, which then do not count.
+    """
+    kinds = {"ensure_2d": False, "dtype": np.float64, "input_name": "y"}
+    y = check_array(y, ensure_all_finite="allow-nan" if may_miss else True, **kinds)
+    weights = without_missing(check_sample_weight(sample_weight, y, True), np.isnan(y))
+    n = len(y)
+    by_column = np.broadcast_to(weights.reshape(n, -1), y.reshape(n, -1).shape)
+    scores = [
+        r2_score(truth[w != 0], made[w != 0], sample_weight=w[w != 0])
+        for truth, made, w in zip(
+            y.reshape(n, -1).T, predicted.reshape(n, -1).T, by_column.T, strict=True
+        )
+        if w.any()
+    ]
+    if not scores:
+        raise ValueError(f"All {n} rows of y are missing, or have weight zero.")
+    return float(np.mean(scores))
 
 
 def without_missing(weights: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
