@@ -6,8 +6,8 @@ known, and its forecast can become a part of the next row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -79,22 +79,29 @@ def find_ties(lesson: Lesson) -> Ties:
 
 
 def _tie(lesson: Lesson, output: int) -> tuple[int, int, tuple[float, float]] | None:
-    """Column, rows ahead and line of a target; None where there are none."""
-    for column in range(lesson.X.shape[1]):
-        for ahead in _leads(lesson, output, column):
-            line = _line(lesson, output, column, ahead)
-            if line is not None:
-                return column, ahead, line
-    return None
+    """Column, rows ahead and line of a target; None where there are none.
 
-
-def _leads(lesson: Lesson, output: int, column: int) -> Iterator[int]:
-    """How many rows ahead of a column a target may be, the likeliest first.
-
-    These are one row, where each target is a column of the next row; the number of the
-    target, where each is a horizon; and where the changes of the two are most alike.
+    A target is mostly one row ahead, where it is a column of the next row, or as many
+    rows as its number, where each target is a horizon. Else it is looked for, and the
+    column is taken that it is the least rows ahead of: others are its own past.
     """
-    yield from dict.fromkeys((1, output + 1))
+    columns, usual = range(lesson.X.shape[1]), dict.fromkeys((1, output + 1))
+    for column, ahead in product(columns, usual):
+        line = _line(lesson, output, column, ahead)
+        if line is not None:
+            return column, ahead, line
+    found = [
+        (column, ahead, line)
+        for column in columns
+        for ahead in _leads(lesson, output, column)
+        if ahead not in usual
+        and (line := _line(lesson, output, column, ahead)) is not None
+    ]
+    return min(found, key=lambda tie: tie[1], default=None)
+
+
+def _leads(lesson: Lesson, output: int, column: int) -> list[int]:
+    """How many rows ahead of a column a target may be: where changes are most alike."""
     longest = np.flatnonzero(lesson.codes == np.argmax(lesson.lengths))[-MOST_ROWS:]
     told = lesson.weights_of(output)[longest] > 0
     then = np.diff(lesson.X[longest, column].astype(np.float64))
@@ -102,11 +109,12 @@ def _leads(lesson: Lesson, output: int, column: int) -> Iterator[int]:
     target *= told[1:] & told[:-1]
     n = len(longest)
     spectrum = np.fft.rfft(then, 2 * n) * np.fft.rfft(target, 2 * n).conj()
-    alike = np.fft.irfft(spectrum, 2 * n)[1 : min(n // 2, max(n - LEAST_TOLD, 1))]
-    if len(alike) and np.ptp(alike):
-        best = int(np.argmax(alike)) + 1
-        near = (best, best - 1, best + 1)
-        yield from (lead for lead in near if lead not in (0, 1, output + 1))
+    longest_lead = max(min(n // 2, n - LEAST_TOLD), 0)
+    alike = np.fft.irfft(spectrum, 2 * n)[1 : longest_lead + 1]
+    if not len(alike) or not np.ptp(alike):
+        return []
+    best = int(np.argmax(alike)) + 1
+    return [lead for lead in (best, best - 1, best + 1) if lead > 0]
 
 
 def _line(
