@@ -10,7 +10,11 @@ from sklearn.utils import check_array
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator import sliding, tiled
-from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
+from sklstm._estimator.closed_loop import (
+    check_one_way,
+    closed_loop,
+    refuse_to_guess_rows,
+)
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.following import follow
 from sklstm._estimator.future import future_feedback
@@ -144,12 +148,8 @@ class Predicting(FittedAttributes):
                 " MultiIndex."
             )
         n_features = fitted.input_shape.n_features
-        problem = fitted.why_not_a_row()
-        if feedback is not None and X_future is not None:
-            raise ValueError(
-                "feedback and X_future both say what the next rows are. Pass one of"
-                " them."
-            )
+        problem = fitted.why_not_next() or fitted.target.why_not_a_row(n_features)
+        check_one_way(feedback, X_future)
         if feedback is None and X_future is None and problem:
             refuse_to_guess_rows(problem, n_features)
         walker, is_one = self._forecaster(fitted, start, series)

@@ -35,21 +35,25 @@ class FedRows:
         arrays.
     id_columns : sequence
         Those among them that hold series ids, which `feedback` leaves out.
+    n_columns : int
+        How many columns the composite takes.
     """
 
     estimator: BaseStatefulLSTM
     way_in: tuple[Pipeline, ...]
     names: np.ndarray | None
     id_columns: Sequence
+    n_columns: int
 
     @classmethod
     def into(cls, fitted, estimator: BaseStatefulLSTM, way_in: tuple) -> FedRows:
         """For `estimator` inside the composite `fitted`."""
         names = _feature_names(fitted)
         series_id = estimator._record().input_shape.series_id
-        if series_id is None or names is None or not way_in:
-            return cls(estimator, way_in, names, ())
-        return cls(estimator, way_in, names, find_id_columns(series_id, names) or ())
+        id_columns: Sequence = ()
+        if series_id is not None and names is not None and way_in:
+            id_columns = find_id_columns(series_id, names) or ()
+        return cls(estimator, way_in, names, id_columns, fitted.n_features_in_)
 
     def carry_in(self, rows: Any, ids: pd.Index | None) -> np.ndarray:
         """Rows as the network takes them, without ids.

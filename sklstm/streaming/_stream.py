@@ -16,9 +16,14 @@ from sklearn.pipeline import Pipeline
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm._estimator.closed_loop import closed_loop
+from sklstm._estimator.closed_loop import (
+    check_one_way,
+    closed_loop,
+    refuse_to_guess_rows,
+)
 from sklstm._rows.state import RecurrentState
 from sklstm.streaming._fed_rows import FedRows, check_is_row
+from sklstm.streaming._future_rows import FutureRows
 from sklstm.streaming._way import (
     LABELS_LOST,
     carry_in,
@@ -153,7 +158,9 @@ class Stream:
         self.estimator.observe(self._inside(X, stacklevel=2))
         return self
 
-    def forecast(self, n_steps, start=None, feedback=None, series=None) -> np.ndarray:
+    def forecast(
+        self, n_steps, start=None, feedback=None, series=None, X_future=None
+    ) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         The state stays as it is.
@@ -177,6 +184,11 @@ class Stream:
         series : object, default=None
             Id of one series, or a list of ids, to forecast. By default, those in
             `start` in order of appearance, or all in the order of ``series_``.
+        X_future : DataFrame or array-like of shape (n_rows, n_features), default=None
+            What is known of the rows to come, in place of `feedback`, as the composite
+            takes rows: a frame of the known columns, or an array with NaN where nothing
+            is known. Step by step the next row is filled from the prediction, and then
+            passes the transformers. Otherwise as in the estimator's `forecast`.
 
         Returns
         -------
@@ -187,7 +199,9 @@ class Stream:
         ------
         ValueError
             If a prediction cannot be a row and `feedback` is missing, or no row was
-            seen and `start` is missing, or rows fed back hold ids of other series.
+            seen and `start` is missing, or rows fed back hold ids of other series. For
+            rows of `X_future` that do not come next, are too few, or lack values that
+            no prediction fills.
         TypeError
             If `n_steps` is not an integer or `feedback` not a function.
         KeyError
@@ -205,9 +219,14 @@ class Stream:
             return self._leave(record.decode(outputs))
 
         first = self._leave(record.decode(walker.last_outputs()))
-        if feedback is None:
-            check_is_row(first[0], n_features)
         n_fed = n_steps if start is None else n_steps - 1
+        check_one_way(feedback, X_future)
+        if X_future is not None:
+            feedback = FutureRows.of(X_future, fed, walker, n_fed, is_one).feedback
+        if feedback is None:
+            if record.why_not_next():
+                refuse_to_guess_rows(record.why_not_next(), n_features)
+            check_is_row(first[0], n_features)
         made = closed_loop(step, first, feedback, n_fed, n_features, is_one)
         predictions = made if start is None else [first, *made]
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
