@@ -71,15 +71,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Whether the last rows also reach the output by a linear map, which is fitted
         before the network, in closed form; the network learns what it leaves. Of each
         row the network is then shown the row, its change since the row before, and what
-        the linear map makes of it. Where y is the next value of a column of X, the map
+        the linear map makes of it. Where y is a later value of a column of X, the map
         is the mean of several ridge regressions, which read levels, or changes since
-        the last value or the value a period ago; else it is one of all columns. "auto"
+        the last value or the value a period before the target; else it is one of all
+        columns. Targets may be of several horizons, each with a map of its own. "auto"
         is True with tiled windows, but for a ``model=`` function, which has none.
     lags : int, sequence of int or "auto", default="auto"
         Which rows the linear map reads beside the row itself: so many before it, or
         those at these steps back. "auto" tries the last 24 rows, and the last four, and
-        with them those around the row one period before the next, for each period that
-        the changes of the series show.
+        with them those around the row whole periods before each target, for each period
+        that the changes of the series show.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state; when predicting with tiled windows, that is every `sequence_length`

@@ -90,7 +90,9 @@ class Predicting(FittedAttributes):
     def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
-        The state stays as it is.
+        The state stays as it is. Where targets are values further ahead (the horizons
+        of `frame_series`), `predict` gives them all at once for the last row; this
+        call then needs `feedback`, or `X_future` and a target of one row ahead.
 
         Parameters
         ----------
@@ -112,8 +114,8 @@ class Predicting(FittedAttributes):
         X_future : DataFrame or array-like of shape (n_rows, n_features), default=None
             What is known of the rows to come, such as calendar features, in place of
             `feedback`. A frame has the known columns; an array has all, with NaN where
-            nothing is known. What is not known is filled from predictions, where y goes
-            on with a column of X. Its first row is the one after the last row seen, and
+            nothing is known. What is not known is filled from predictions, where y is
+            the next value of a column of X. Its first row is the one after the last row seen, and
             it has at least as many rows of each series as steps are fed: `n_steps`, or
             one less with `start`. Labels are checked.
 
