@@ -115,9 +115,9 @@ class Predicting(FittedAttributes):
             What is known of the rows to come, such as calendar features, in place of
             `feedback`. A frame has the known columns; an array has all, with NaN where
             nothing is known. What is not known is filled from predictions, where y is
-            the next value of a column of X. Its first row is the one after the last row seen, and
-            it has at least as many rows of each series as steps are fed: `n_steps`, or
-            one less with `start`. Labels are checked.
+            the next value of a column of X. Its first row is the one after the last row
+            seen, and it has at least as many rows of each series as steps are fed:
+            `n_steps`, or one less with `start`. Labels are checked.
 
         Returns
         -------
