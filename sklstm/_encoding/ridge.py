@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip, side_by_side
+from sklstm._encoding.one_thread import one_thread
 from sklstm._encoding.output_weights import by_weights
 from sklstm._encoding.trail import Trail
 
@@ -76,7 +76,7 @@ def _ridge_skips(designs, trail: Trail, target, weights) -> list[LinearSkip]:
         products = Products.over(
             whole, trail.at_rows(used), target[used], weights[used]
         )
-        with threadpool_limits(1):  # on a busy machine, threads wait for each other
+        with one_thread():
             for design in group:
                 made[id(design)] = products.ridge(design)
     return [made[id(design)] for design in designs]
