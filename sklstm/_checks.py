@@ -243,3 +243,15 @@ def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:
             f"sample_weight is zero for all {len(trained)} windows to train on, so"
             " there is nothing to learn from. Give some rows a weight above zero."
         )
+
+
+def check_each_output_has_weight(weights: np.ndarray, trained: np.ndarray) -> None:
+    """Raise ValueError if an output has weight zero in every window in `trained`."""
+    check_weights(weights, trained)
+    without = np.flatnonzero(~np.atleast_1d(weights[trained].any(axis=0)))
+    if len(without):
+        raise ValueError(
+            f"The output(s) {list(map(int, without))} have sample_weight zero, or y is"
+            f" missing, in all {len(trained)} windows to train on, so there is nothing"
+            " to learn these from. Leave these columns of y out."
+        )

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from sklstm._estimator.base import BaseStatefulLSTM
+from sklstm._estimator.sample_weights import weighted_r2
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
 
@@ -57,9 +58,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
     missing : {"raise", "ignore"}, default="raise"
-        What to do with rows whose target is missing (NaN, or None or NA among labels):
-        raise ValueError, or give them weight 0. Such a row advances the state, and is
-        not trained on. X must have no NaN in any case.
+        What to do with targets that are missing (NaN): raise ValueError, or give them
+        weight 0. A row without a target advances the state, and is not trained on; of
+        several targets of a row, the others are. X must have no NaN in any case.
     scale : bool or "auto", default="auto"
         Whether X and y are standardised inside, each series by its own training rows,
         and predictions are given back in the units of y. The network sees no value
@@ -70,15 +71,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Whether the last rows also reach the output by a linear map, which is fitted
         before the network, in closed form; the network learns what it leaves. Of each
         row the network is then shown the row, its change since the row before, and what
-        the linear map makes of it. Where y is the next value of a column of X, the map
+        the linear map makes of it. Where y is a later value of a column of X, the map
         is the mean of several ridge regressions, which read levels, or changes since
-        the last value or the value a period ago; else it is one of all columns. "auto"
+        the last value or the value a period before the target; else it is one of all
+        columns. Targets may be of several horizons, each with a map of its own. "auto"
         is True with tiled windows, but for a ``model=`` function, which has none.
     lags : int, sequence of int or "auto", default="auto"
         Which rows the linear map reads beside the row itself: so many before it, or
         those at these steps back. "auto" tries the last 24 rows, and the last four, and
-        with them those around the row one period before the next, for each period that
-        the changes of the series show.
+        with them those around the row whole periods before each target, for each period
+        that the changes of the series show.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state; when predicting with tiled windows, that is every `sequence_length`
@@ -372,8 +374,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             The rows after those seen, in any of the forms that `fit` takes.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
             Their targets, in the form that `fit` takes.
-        sample_weight : array-like of shape (n_rows,), or list of these, default=None
-            Weight of each row's loss.
+        sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), or list \
+                of these, default=None
+            Weight of each row's loss, or of each output's of a row.
 
         Returns
         -------
@@ -392,16 +395,18 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         return self._partial_fit(X, y, sample_weight)
 
     def score(self, X, y, sample_weight=None):
-        """Coefficient of determination (R²) of ``predict(X)``.
+        """Coefficient of determination (R²) of ``predict(X)``, the mean over outputs.
 
         Parameters
         ----------
         X : array-like
             As in `predict`.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
-            True values, in the form that `fit` takes.
-        sample_weight : array-like of shape (n_rows,), default=None
-            Weight of each row.
+            True values, in the form that `fit` takes. With ``missing="ignore"`` those
+            that are missing do not count.
+        sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), \
+                default=None
+            Weight of each row, or of each output of each row.
 
         Returns
         -------
@@ -410,11 +415,14 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As in `predict`.
+            As in `predict`; ValueError also for weights of another shape.
         """
         given = self.predict(X), y, sample_weight
-        predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
-        return r2_score(y, predicted, sample_weight=sample_weight)
+        predicted, y, weights = flat_if_sequences(self._record(), X, *given)
+        if self.missing != "ignore" and np.ndim(weights) < 2:
+            return r2_score(y, predicted, sample_weight=weights)
+        may_miss = self.missing == "ignore"
+        return weighted_r2(y, predicted, weights, may_miss)
 
     def _learn_target(self, y: np.ndarray, loss) -> ContinuousTarget:
         return ContinuousTarget.of(y)

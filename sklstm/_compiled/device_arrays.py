@@ -55,7 +55,7 @@ class Rows:
     stride : int
         Rows for each target: 1 for a series, the window length for ready-made windows.
     targets : tensor of shape (room, n_outputs) or None
-    weights : tensor of shape (room,) or None
+    weights : tensor of shape (room,) or (room, n_outputs), or None
     lengths : tensor of shape (room,) or (0,)
         Rows that each padded window has; empty where none is padded.
     """

@@ -16,8 +16,8 @@ from sklstm._encoding.planning import is_gain
 from sklstm._estimator import tiled
 from sklstm._estimator.prepared import Prepared
 from sklstm._network.architecture import StackedLSTM
+from sklstm._network.losses import by_output, by_target
 from sklstm._network.targets import ClassTarget
-from sklstm._tensorflow import keras
 from sklstm._training.recipe import Recipe, without_output
 from sklstm._training.train import Examples, WalkedValidation, train
 
@@ -35,7 +35,8 @@ def choose_epochs(
     lesson, plan, recipe = prepared.lesson, prepared.plan, prepared.recipe
     assert lesson is not None and plan is not None
     held_out = lesson.is_held_out()
-    if not held_out.any() or not lesson.weights[held_out].any():
+    is_learnt = lesson.weights[~held_out].any(axis=0).all()
+    if not lesson.weights[held_out].any() or not is_learnt:
         return EpochErrors.unknown(recipe.network.n_skip > 0)
     encoder = None
     if prepared.encoder is not None:
@@ -84,8 +85,11 @@ def held_out_errors(
             held_out.begins,
             held_out.layers,
         )
-        made = row_errors(recipe, target, held_out.targets, outputs[held_out.rows])
-        return made * (held_out.weights / held_out.weights.mean())
+        given = held_out.targets, outputs[held_out.rows]
+        shares = held_out.weights / held_out.weights.mean()
+        if shares.ndim == 2:
+            return (output_errors(recipe, *given) * shares).mean(axis=1)
+        return row_errors(recipe, target, *given) * shares
 
     without = None
     if isinstance(recipe.network, StackedLSTM) and recipe.network.n_skip:
@@ -106,9 +110,14 @@ def row_errors(recipe: Recipe, target, y: np.ndarray, outputs: np.ndarray):
         return -np.log(np.maximum(taken[:, 0], 1e-7))
     if recipe.loss == "mse":
         return np.abs(outputs - y).mean(axis=1)
-    loss = keras.losses.get(recipe.loss)
-    by_row = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    return np.asarray(by_row(y, outputs)).reshape(len(y))
+    return np.asarray(by_target(recipe.loss)(y, outputs)).reshape(len(y))
+
+
+def output_errors(recipe: Recipe, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """The same for numbers, apart for each output, of shape (n_rows, n_outputs)."""
+    if recipe.loss == "mse":
+        return np.abs(outputs - y)
+    return np.asarray(by_output(recipe.loss)(y, outputs))
 
 
 class EpochErrors:

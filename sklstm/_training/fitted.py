@@ -88,6 +88,16 @@ class Fitted:
         names = self.input_shape.feature_names
         return None if names is None else np.array(names, dtype=object)
 
+    def why_not_next(self) -> str:
+        """What else predictions are than values of the next row; "" if not told."""
+        ahead = [] if self.encoder is None else np.unique(self.encoder.ahead).tolist()
+        if max(ahead, default=1) > 1:
+            return (
+                f"its values are those of the row(s) {ahead} steps ahead, which"
+                " predict gives at once for the last row seen"
+            )
+        return ""
+
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions in the form of y, from outputs of shape (n, n_outputs)."""
         return self.target.decode(outputs, self.recipe.loss)

@@ -13,7 +13,7 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
 from sklstm._compiled.training_program import learning_rate_of, optimizer_key
 from sklstm._network.architecture import StackedLSTM, UserNetwork, sharing_key
-from sklstm._network.losses import pack_loss, unpack_loss
+from sklstm._network.losses import check_taken_apart, pack_loss, unpack_loss
 from sklstm._tensorflow import keras
 
 
@@ -85,6 +85,11 @@ class Recipe:
             " warm_start=True, which goes on from the weights alone. A learning rate"
             " that is a number may change to another one."
         )
+
+    def check_weighted_by(self, weights: np.ndarray) -> None:
+        """Raise ValueError for weights of outputs that the loss has no room for."""
+        if weights.ndim == 2:
+            check_taken_apart(self.loss, weights.shape[1])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "loss": pack_loss(self.loss)}

@@ -58,6 +58,10 @@ class Store:
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self._left = dict(arrays)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the array of that name, without taking it; () if it is not there."""
+        return np.shape(self._left.get(name, 0))
+
     def shapes(self, prefix: str) -> list[tuple[int, ...]]:
         """Shapes of the arrays ``prefix/0``, ``prefix/1``, ... without taking them."""
         shapes: list[tuple[int, ...]] = []
