@@ -25,7 +25,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     Parameters
     ----------
-    units : int or sequence of int, default=32
+    units : int or sequence of int, default=64
         Units of the LSTM layer, or of each of several layers.
     sequence_length : int or "auto", default="auto"
         Rows in a window: how far back gradients reach. Not used for ready-made
@@ -136,7 +136,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         error on this fifth after 1, 2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then
         trains on all rows for as many as did best. With `linear_skip` these may be
         none: then no number of passes was better than the linear map by more than the
-        standard error of the improvement.
+        standard error of the improvement. By the same errors, all of the network's
+        output is added to the linear map's or a share of it (`network_share_`).
     ema_momentum : float or "auto", default="auto"
         Momentum of an exponential moving average of the weights over epochs, which
         takes the place of the last weights. 0 is no average. "auto" is 0.8 with tiled
@@ -194,6 +195,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Lanes of `fit`; absent for stateless sliding windows.
     epochs_ : int
         Passes over the training rows in the last `fit`.
+    network_share_ : float
+        How much of the network's output is added to that of the linear map: between 0
+        and 1 with ``epochs="auto"``, else 1; absent without a linear map.
     lags_ : tuple of int
         Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
@@ -261,7 +265,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     def __init__(
         self,
-        units=32,
+        units=64,
         *,
         sequence_length="auto",
         batch_size="auto",

@@ -12,7 +12,7 @@ from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
 from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras
-from sklstm._training.recipe import without_output
+from sklstm._training.recipe import with_share
 
 
 class Exports(FittedAttributes):
@@ -179,7 +179,7 @@ class Exports(FittedAttributes):
         if fitted.lags is None:
             return None
         alone = copy.copy(self)
-        parameters = without_output(fitted.recipe, fitted.parameters)
+        parameters = with_share(fitted.recipe, fitted.parameters, 0.0)
         alone._fitted = replace(fitted, parameters=parameters)
         return alone
 

@@ -23,7 +23,7 @@ from sklstm._estimator.settings import Settings
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
-from sklstm._training.recipe import Recipe, without_output
+from sklstm._training.recipe import Recipe, with_share
 from sklstm._training.train import Examples, train
 
 
@@ -142,12 +142,12 @@ class Fitting(Preparing):
         recipe, encoder = prepared.recipe, prepared.encoder
         recipe.check_weighted_by(weights)
         initial = self._initial_parameters(recipe, seed)
-        epochs = settings.epochs
+        epochs, share = settings.epochs, 1.0
         if epochs == "auto":
             errors = choose_epochs(
                 prepared, initial, bool(self.shuffle), seed, settings.ema_momentum
             )
-            epochs = errors.best
+            epochs, share = errors.best, errors.share
             if self.verbose:
                 print(errors.text)
         epochs = int(epochs)
@@ -164,7 +164,7 @@ class Fitting(Preparing):
             print(curriculum.text)
         learnt = train(
             recipe,
-            initial if epochs else without_output(recipe, initial),
+            initial,
             Examples(curriculum.windows, targets, weights),
             curriculum.layout,
             shuffled=curriculum.shuffled,
@@ -184,7 +184,7 @@ class Fitting(Preparing):
             target=target,
             input_shape=given.shape,
             initial=initial,
-            parameters=learnt.parameters,
+            parameters=with_share(recipe, learnt.parameters, share),
             history=joined(self.history_ if self._goes_on() else {}, learnt.history),
             n_windows=curriculum.n_windows,
             n_dropped=curriculum.n_dropped,
@@ -193,6 +193,7 @@ class Fitting(Preparing):
             state=zero,
             training_rows=rows,
             epochs=epochs,
+            share=share,
             encoder=encoder,
             axis=axis,
         )

@@ -56,7 +56,7 @@ class NumpyPass:
         ]
         self.n_outputs, self.n_skip = network.n_outputs, network.n_skip
         self.sequence_length = network.sequence_length
-        self.activation = _ACTIVATIONS[network.activation]
+        self.activation = ACTIVATIONS[network.activation]
         self.is_stateful = network.batch_size is not None
 
     def put_rows(self, windows: Windows) -> Windows:
@@ -219,7 +219,8 @@ def _halved(units: int, kernel, recurrent_kernel, bias):
     return kernel * halves, recurrent_kernel * halves, bias * halves
 
 
-_ACTIVATIONS = {
+#: Of the head, by name.
+ACTIVATIONS = {
     "linear": lambda z: z,
     "sigmoid": expit,
     "softmax": functools.partial(softmax, axis=1),

@@ -44,6 +44,8 @@ class Fitted:
         The rows of the last fit; None where `partial_fit` alone has trained.
     epochs : int
         Passes over the rows of the last fit.
+    share : float
+        How much of the network's output is added to the linear skip, in the weights.
     encoder : RowEncoder or None
         What stands between rows and the network; None where it reads them as they are.
     axis : TimeAxis or None
@@ -66,6 +68,7 @@ class Fitted:
     state: RecurrentState
     training_rows: TrainingRows | None = None
     epochs: int = 0
+    share: float = 1.0
     encoder: RowEncoder | None = None
     axis: TimeAxis | None = None
     waiting: Untrained | None = None

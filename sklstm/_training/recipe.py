@@ -127,13 +127,16 @@ def stacked_recipe(
     )
 
 
-def without_output(recipe: Recipe, parameters: Parameters) -> Parameters:
-    """The parameters of a network that adds nothing to its linear skip, if any."""
-    *layers, head, bias = parameters.weights
-    if not recipe.network.n_skip:
+def with_share(recipe: Recipe, parameters: Parameters, share: float) -> Parameters:
+    """The parameters of a network that adds a share of its output to its linear skip.
+
+    Those given where it has none.
+    """
+    if share == 1 or not recipe.network.n_skip:
         return parameters
-    weights = (*layers, np.zeros_like(head), np.zeros_like(bias))
-    return replace(parameters, weights=weights)
+    *layers, head, bias = parameters.weights
+    part = np.float32(share)
+    return replace(parameters, weights=(*layers, head * part, bias * part))
 
 
 def user_recipe(

@@ -165,6 +165,11 @@ def is_share(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < 1
 
 
+def is_part(value: Any) -> bool:
+    """A number from 0 to 1."""
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
 def is_list_of(fits: Check) -> Check:
     """A list, which may be empty, of values that all pass a check."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
