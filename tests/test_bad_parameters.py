@@ -32,7 +32,7 @@ def test_fit_count_not_integer_raises(name, value):
 @pytest.mark.parametrize(
     ("units", "error", "text"),
     [
-        ((), ValueError, "at least one LSTM layer, got an empty tuple"),
+        ((), ValueError, "at least one layer, got an empty tuple"),
         ((2, 0), ValueError, "units must be a positive integer, got 0"),
         ((2, 2.5), TypeError, "units must be a positive integer, got 2.5"),
         ([True], TypeError, "units must be a positive integer, got True"),
