@@ -44,6 +44,16 @@ def test_fit_bad_units_raises(units, error, text):
 
 
 @pytest.mark.parametrize(
+    ("cell", "error"),
+    [("GRU", ValueError), ("simple", ValueError), (None, TypeError), (3, TypeError)],
+)
+def test_fit_unknown_cell_raises(cell, error):
+    estimator = regressor(cell=cell)
+    text = f"cell must be 'lstm', 'gru' or 'rnn', got {cell!r}"
+    assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
+
+
+@pytest.mark.parametrize(
     "name", ["stateful", "drop_remainder", "shuffle", "warm_start"]
 )
 @pytest.mark.parametrize("value", [1, "yes", None], ids=repr)
