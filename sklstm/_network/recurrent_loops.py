@@ -157,7 +157,9 @@ def _one_step(cell, live, carry, x, block, *states):
     def gradient(d_outputs, d_h, *d_others):
         d_h = d_h + tf.squeeze(d_outputs, 0)
         to_z, others, keeps = cell.factors(gates, rest, states, made)
-        d_z, d_h_kept, *d_made = cell.step_back(to_z, d_h, d_others, others)
+        d_columns, d_h_kept, *d_made = cell.step_back(d_h, d_others, others)
+        pairs = zip(d_columns, to_z, strict=True)
+        d_z = tf.concat([d * factor for d, factor in pairs], 1)  # (B, C*U)
         if live is not None:
             d_z = tf.where(live, d_z, 0.0)
         d_inputs = tf.matmul(d_z, block, transpose_b=True)
@@ -227,6 +229,7 @@ def _many_steps(cell, live, carry, steps, x, block, *states):
         if rest is not None:
             rest_with_h = _joined(rest, by_step(flat_h @ R[:, n_kept:]))
         to_z, others, keeps = cell.factors(gates, rest_with_h, before, after)
+        to_z = tf.concat(to_z, 2)  # (T, B, C*U)
         if live is not None:
             to_z, *others = (tf.where(live, a, 0.0) for a in (to_z, *others))
             keeps = [tf.where(live, keep, 1.0) for keep in keeps]
@@ -247,9 +250,10 @@ def _many_steps(cell, live, carry, steps, x, block, *states):
             d_others = [
                 d * keep[t + 1] for d, keep in zip(d_others, keeps, strict=True)
             ]
-            d_z, d_h_kept, *d_others = cell.step_back(
-                d_zs.read(t), d_h, d_others, [factor[t] for factor in others]
+            d_columns, d_h_kept, *d_others = cell.step_back(
+                d_h, d_others, [factor[t] for factor in others]
             )
+            d_z = tf.concat(d_columns, 1) * d_zs.read(t)
             d_h_before = d_z @ R_transposed
             if d_h_kept is not None:
                 d_h_before += d_h_kept

@@ -100,19 +100,20 @@ class Cell(ABC):
         `gates` are the activations kept, `before` and `after` the states around each
         step. Returns three things:
 
-        - those by which the gradient of all columns is made,
+        - for each of the C columns the factor of its gradient, as a sequence,
         - others that `step_back` needs, as a sequence, each of h's shape,
         - for each state but h, what of it goes into itself a step later.
         """
 
     @abstractmethod
-    def step_back(self, to_z, d_h, d_others: Sequence, others: Sequence) -> tuple:
+    def step_back(self, d_h, d_others: Sequence, others: Sequence) -> tuple:
         """The gradient of one step, from that of the states after it.
 
-        `to_z` and `others` are the step's factors. Returns the gradient with respect to
-        all columns; what of that of h is handed on otherwise than by h R, or None; and
-        for each state but h the gradient, which is yet to be multiplied by the third of
-        the `factors`. Multiplied here, it would be an operation more in the loop.
+        `others` are the step's second factors. Returns for each of the C columns what
+        its factor is to be multiplied by, as a sequence; what of the gradient of h is
+        handed on otherwise than by h R, or None; and for each state but h the gradient,
+        which is yet to be multiplied by the third of the `factors`. Multiplied here, it
+        would be an operation more in the loop.
         """
 
     # --- in NumPy ---------------------------------------------------------------------

@@ -66,11 +66,11 @@ class GRU(Cell):
         to_candidate = (1.0 - update) * (1.0 - candidate * candidate)
         to_update = (before[0] - candidate) * update * (1.0 - update)
         to_reset = to_candidate * from_h * reset * (1.0 - reset)
-        columns = [to_update, to_reset, to_candidate * reset, to_candidate]
-        return tf.concat(columns, -1), (update,), ()
+        to_z = to_update, to_reset, to_candidate * reset, to_candidate
+        return to_z, (update,), ()
 
-    def step_back(self, to_z, d_h, d_others, others):
-        return tf.concat([d_h] * 4, 1) * to_z, d_h * others[0]
+    def step_back(self, d_h, d_others, others):
+        return (d_h,) * 4, d_h * others[0]
 
     def numpy_weights(self, kernel, recurrent_kernel, bias):
         units = len(recurrent_kernel)

@@ -52,14 +52,13 @@ class LSTM(Cell):
         halves = _halves(a.shape[-1] // N_GATES)
         i, f, g, o = _gates(a)
         tanh_c = tf.tanh(after[1])
-        # d_z is d_c times the first three gates' factors and d_h times the fourth's
         to_i, to_f, to_g, to_o = tf.split(halves**2 * (1.0 - a * a), N_GATES, -1)
-        to_z = tf.concat([g * to_i, before[1] * to_f, i * to_g, tanh_c * to_o], -1)
+        to_z = g * to_i, before[1] * to_f, i * to_g, tanh_c * to_o
         return to_z, (o * (1.0 - tanh_c * tanh_c),), (f,)
 
-    def step_back(self, to_z, d_h, d_others, others):
+    def step_back(self, d_h, d_others, others):
         d_c = d_others[0] + d_h * others[0]
-        return tf.concat([d_c, d_c, d_c, d_h], 1) * to_z, None, d_c
+        return (d_c, d_c, d_c, d_h), None, d_c
 
     def numpy_weights(self, kernel, recurrent_kernel, bias):
         halves = _halves(len(recurrent_kernel))

@@ -34,10 +34,10 @@ class SimpleRNN(Cell):
         return (0,)
 
     def factors(self, gates, rest, before, after):
-        return 1.0 - after[0] * after[0], (), ()
+        return (1.0 - after[0] * after[0],), (), ()
 
-    def step_back(self, to_z, d_h, d_others, others):
-        return d_h * to_z, None
+    def step_back(self, d_h, d_others, others):
+        return (d_h,), None
 
     def numpy_weights(self, kernel, recurrent_kernel, bias):
         return kernel, recurrent_kernel, bias
