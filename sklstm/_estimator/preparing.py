@@ -25,6 +25,7 @@ from sklstm._estimator.prepared import Prepared
 from sklstm._estimator.sample_weights import check_sample_weight, without_missing
 from sklstm._estimator.settings import Settings
 from sklstm._network.architecture import StackedLSTM
+from sklstm._network.cells import CELLS
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 
 
@@ -43,6 +44,7 @@ class Preparing(FittedAttributes):
 
     def _check_parameters(self) -> None:
         check_units(self.units)
+        check_option("cell", self.cell, tuple(CELLS))
         check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
         check_option("missing", self.missing, ("raise", "ignore"))
         for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
@@ -114,6 +116,7 @@ class Preparing(FittedAttributes):
             batch_size=batch_size,
             return_sequences=is_tiled,
             n_skip=shape.n_skip,
+            cell=self.cell,
         )
         return stacked_recipe(network, seed, choices, target, carries)
 
