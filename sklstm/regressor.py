@@ -443,7 +443,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         """
         given = self.predict(X), y, sample_weight
         predicted, y, weights = flat_if_sequences(self._record(), X, *given)
-        if self.missing != "ignore" and np.ndim(weights) < 2:
+        if self.missing != "ignore" and np.asarray(weights).ndim < 2:
             return r2_score(y, predicted, sample_weight=weights)
         may_miss = self.missing == "ignore"
         return weighted_r2(y, predicted, weights, may_miss)

@@ -53,7 +53,9 @@ def weighted_squares(y_and_weights, y_pred):
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("drop_remainder", [True, False])
+@pytest.mark.parametrize(
+    "drop_remainder", [pytest.param(True, marks=pytest.mark.thorough), False]
+)
 def test_fit_sliding_with_weights_of_outputs_equals_keras_loop(drop_remainder):
     """Without dropping, the first batch has an empty lane."""
     model = regressor(drop_remainder=drop_remainder)
@@ -166,7 +168,9 @@ def as_it_comes(**parameters) -> sklstm.StatefulLSTMRegressor:
     return sklstm.StatefulLSTMRegressor(**(shared | parameters))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("series", marks=pytest.mark.thorough), "panel", "sequences"]
+)
 def test_fit_does_not_learn_from_targets_of_weight_zero(kind):
     """Neither scales, nor the linear map, nor the choice of epochs, nor the network."""
     rows, parameters = KINDS[kind]
@@ -195,7 +199,7 @@ def test_fit_with_missing_horizons_keeps_the_others():
     y = HORIZONS.copy()
     y[40:, 0] += 5
     y[40:, 1:] = np.nan
-    settings = {"missing": "ignore", "epochs": 1, "scale": False, "lags": 1}
+    settings = {"missing": "ignore", "epochs": 1}
     all_rows = as_it_comes(**settings).fit(WALK[:58], y)
     older = as_it_comes(**settings).fit(WALK[:40], y[:40])
     moved = all_rows.predict(WALK[:58]) - older.predict(WALK[:58], replay=True)
@@ -250,6 +254,7 @@ def test_partial_fit_tiled_with_weights_of_outputs_equals_keras_loop():
     assert_same_weights(model.get_weights(), expected.model.get_weights(), **PARITY)
 
 
+@pytest.mark.thorough
 def test_fit_checkpoint_with_weights_of_outputs_resumes_bit_for_bit(tmp_path):
     class Killed(BaseException):
         pass

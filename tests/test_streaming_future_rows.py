@@ -175,6 +175,7 @@ def test_stream_forecast_of_panel_takes_each_series_own_rows(as_columns):
     np.testing.assert_allclose(one, both[1], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_stream_forecast_of_horizons_says_what_gives_them():
     """Two outputs are as many as columns, but no next row."""
     rows, y = frame_series(X[["sales", "price"]], horizon=[1, 2], target=["sales"])

@@ -33,7 +33,7 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray, by_output: bool):
         For weights of another shape, and for such that are not finite or all zero.
     """
     check_numbers("sample_weight", sample_weight)
-    if np.ndim(sample_weight) > 1:
+    if np.asarray(sample_weight).ndim > 1:
         return _check_table(sample_weight, y, by_output)
     weights = _check_sample_weight(sample_weight, y, dtype=np.float32, copy=True)
     if not np.isfinite(weights).all():  # one number for all is not checked there
