@@ -47,19 +47,19 @@ def check_lags(value: Any) -> tuple[int, ...] | None:
 
 
 def check_units(units: Any) -> tuple[int, ...]:
-    """Units of each LSTM layer, from an int or a sequence of ints."""
+    """Units of each recurrent layer, from an int or a sequence of ints."""
     if isinstance(units, int | np.integer):
         return (check_positive_int("units", units),)
     is_sequence = isinstance(units, Sequence) and not isinstance(units, str | bytes)
     if not is_sequence and getattr(units, "ndim", 0) != 1:
         raise TypeError(
-            "units must be a positive integer or a sequence of them, one for each LSTM"
+            "units must be a positive integer or a sequence of them, one for each"
             f" layer; got {units!r} of type {type(units).__name__}."
         )
     sizes = tuple(check_positive_int("units", size) for size in units)
     if not sizes:
         raise ValueError(
-            "units must hold a number for at least one LSTM layer, got an empty"
+            "units must hold a number for at least one layer, got an empty"
             f" {type(units).__name__}."
         )
     return sizes
@@ -242,4 +242,16 @@ def check_weights(weights: np.ndarray, trained: np.ndarray) -> None:
         raise ValueError(
             f"sample_weight is zero for all {len(trained)} windows to train on, so"
             " there is nothing to learn from. Give some rows a weight above zero."
+        )
+
+
+def check_each_output_has_weight(weights: np.ndarray, trained: np.ndarray) -> None:
+    """Raise ValueError if an output has weight zero in every window in `trained`."""
+    check_weights(weights, trained)
+    without = np.flatnonzero(~np.atleast_1d(weights[trained].any(axis=0)))
+    if len(without):
+        raise ValueError(
+            f"The output(s) {list(map(int, without))} have sample_weight zero, or y is"
+            f" missing, in all {len(trained)} windows to train on, so there is nothing"
+            " to learn these from. Leave these columns of y out."
         )

@@ -25,8 +25,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     Parameters
     ----------
-    units : int or sequence of int, default=32
-        Units of the LSTM layer, or of each of several layers.
+    units : int or sequence of int, default=64
+        Units of the recurrent layer, or of each of several layers.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        What the layers are made of: LSTM cells, GRU cells, or the simple recurrent
+        cells of Keras's ``SimpleRNN``. See the notes for what each computes.
     sequence_length : int or "auto", default="auto"
         Rows in a window: how far back gradients reach. Not used for ready-made
         windows (3-D X with sliding windows), which bring their own. "auto" is the
@@ -93,13 +96,13 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Share of each layer's outputs dropped in training.
     model : callable, default=None
         A function that takes ``meta`` and returns a Keras model, instead of the
-        built-in one; `units` and `dropout` are then not used. ``meta`` is a dict with
-        ``n_features_in_``, ``n_outputs_``, ``sequence_length``, ``batch_size`` (None if
-        stateless), ``stateful``, ``return_sequences`` (False if sliding),
-        ``n_classes_`` and ``classes_``. Keywords ``model__name=value`` are passed on to
-        the function; where it has parameters ``compile_kwargs`` (optimizer, loss and
-        metrics, as a dict) or ``params`` (those of the estimator), it is given these
-        too.
+        built-in one; `units`, `cell` and `dropout` are then not used. ``meta`` is a
+        dict with ``n_features_in_``, ``n_outputs_``, ``sequence_length``,
+        ``batch_size`` (None if stateless), ``stateful``, ``return_sequences`` (False if
+        sliding), ``n_classes_`` and ``classes_``. Keywords ``model__name=value`` are
+        passed on to the function; where it has parameters ``compile_kwargs``
+        (optimizer, loss and metrics, as a dict) or ``params`` (those of the estimator),
+        it is given these too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
         n_features_in_) and one output of shape (batch_size, n_outputs_), and with
@@ -136,7 +139,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         error on this fifth after 1, 2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then
         trains on all rows for as many as did best. With `linear_skip` these may be
         none: then no number of passes was better than the linear map by more than the
-        standard error of the improvement.
+        standard error of the improvement. By the same errors, all of the network's
+        output is added to the linear map's or a share of it (`network_share_`).
     ema_momentum : float or "auto", default="auto"
         Momentum of an exponential moving average of the weights over epochs, which
         takes the place of the last weights. 0 is no average. "auto" is 0.8 with tiled
@@ -171,7 +175,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     Attributes
     ----------
     state_ : RecurrentState
-        State of the network after the last row seen, with context and position.
+        State of the network after the last row seen, with context and position. Of
+        LSTM layers it has h and c, of GRU and simple recurrent layers h only.
     history_ : dict of str to list of float
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
     windows_ : {"sliding", "tiled"}
@@ -194,6 +199,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Lanes of `fit`; absent for stateless sliding windows.
     epochs_ : int
         Passes over the training rows in the last `fit`.
+    network_share_ : float
+        How much of the network's output is added to that of the linear map: between 0
+        and 1 with ``epochs="auto"``, else 1; absent without a linear map.
     lags_ : tuple of int
         Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
@@ -224,7 +232,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     Notes
     -----
-    For a row :math:`x_t` each layer computes, :math:`\sigma` being the logistic
+    For a row :math:`x_t` each LSTM layer computes, :math:`\sigma` being the logistic
     function,
 
     .. math::
@@ -234,7 +242,18 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         h_t &= o_t \tanh(c_t)
 
     over the rows of a window, starting from the h and c that the window before left in
-    the same lane. Arithmetic is in float32.
+    the same lane. Arithmetic is in float32. With ``cell="gru"`` each layer computes
+    [3]_, in the form of Keras's default, ``reset_after=True``,
+
+    .. math::
+        z_t, r_t &= \sigma(x_t W_{z,r} + b_{z,r} + h_{t-1} R_{z,r} + d_{z,r}) \\
+        g_t &= \tanh(x_t W_g + b_g + r_t (h_{t-1} R_g + d_g)) \\
+        h_t &= z_t h_{t-1} + (1 - z_t) g_t
+
+    and with ``cell="rnn"`` [4]_
+
+    .. math::
+        h_t = \tanh(x_t W + h_{t-1} R + b).
 
     References
     ----------
@@ -242,6 +261,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
        Computation 9(8), 1997.
     .. [2] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget: continual
        prediction with LSTM", Neural Computation 12(10), 2000.
+    .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for
+       statistical machine translation", EMNLP 2014.
+    .. [4] J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
 
     Examples
     --------
@@ -261,8 +283,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     def __init__(
         self,
-        units=32,
+        units=64,
         *,
+        cell="lstm",
         sequence_length="auto",
         batch_size="auto",
         windows="auto",
@@ -291,6 +314,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         **routed,
     ):
         self.units = units
+        self.cell = cell
         self.sequence_length = sequence_length
         self.batch_size = batch_size
         self.windows = windows

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from sklstm._estimator.base import BaseStatefulLSTM
+from sklstm._estimator.sample_weights import weighted_r2
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
 
@@ -20,8 +21,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     Parameters
     ----------
-    units : int or sequence of int, default=32
-        Units of the LSTM layer, or of each of several layers.
+    units : int or sequence of int, default=64
+        Units of the recurrent layer, or of each of several layers.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        What the layers are made of: LSTM cells, GRU cells, or the simple recurrent
+        cells of Keras's ``SimpleRNN``. See the notes for what each computes.
     sequence_length : int or "auto", default="auto"
         Rows in a window: how far back gradients reach. Not used for ready-made
         windows (3-D X with sliding windows), which bring their own. "auto" is the
@@ -57,9 +61,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         index, so that nothing can be told behind them, unless
         ``set_output(transform="pandas")`` keeps it. `sklstm.stream` hands it on.
     missing : {"raise", "ignore"}, default="raise"
-        What to do with rows whose target is missing (NaN, or None or NA among labels):
-        raise ValueError, or give them weight 0. Such a row advances the state, and is
-        not trained on. X must have no NaN in any case.
+        What to do with targets that are missing (NaN): raise ValueError, or give them
+        weight 0. A row without a target advances the state, and is not trained on; of
+        several targets of a row, the others are. X must have no NaN in any case.
     scale : bool or "auto", default="auto"
         Whether X and y are standardised inside, each series by its own training rows,
         and predictions are given back in the units of y. The network sees no value
@@ -70,15 +74,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Whether the last rows also reach the output by a linear map, which is fitted
         before the network, in closed form; the network learns what it leaves. Of each
         row the network is then shown the row, its change since the row before, and what
-        the linear map makes of it. Where y is the next value of a column of X, the map
+        the linear map makes of it. Where y is a later value of a column of X, the map
         is the mean of several ridge regressions, which read levels, or changes since
-        the last value or the value a period ago; else it is one of all columns. "auto"
+        the last value or the value a period before the target; else it is one of all
+        columns. Targets may be of several horizons, each with a map of its own. "auto"
         is True with tiled windows, but for a ``model=`` function, which has none.
     lags : int, sequence of int or "auto", default="auto"
         Which rows the linear map reads beside the row itself: so many before it, or
         those at these steps back. "auto" tries the last 24 rows, and the last four, and
-        with them those around the row one period before the next, for each period that
-        the changes of the series show.
+        with them those around the row whole periods before each target, for each period
+        that the changes of the series show.
     stateful : bool, default=True
         Whether state is carried from batch to batch. If False, each window starts from
         zero state; when predicting with tiled windows, that is every `sequence_length`
@@ -91,12 +96,12 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Share of each layer's outputs dropped in training.
     model : callable, default=None
         A function that takes ``meta`` and returns a Keras model, instead of the
-        built-in one; `units` and `dropout` are then not used. ``meta`` is a dict with
-        ``n_features_in_``, ``n_outputs_``, ``sequence_length``, ``batch_size`` (None if
-        stateless), ``stateful`` and ``return_sequences`` (False if sliding). Keywords
-        ``model__name=value`` are passed on to the function; where it has parameters
-        ``compile_kwargs`` (optimizer, loss and metrics, as a dict) or ``params`` (those
-        of the estimator), it is given these too.
+        built-in one; `units`, `cell` and `dropout` are then not used. ``meta`` is a
+        dict with ``n_features_in_``, ``n_outputs_``, ``sequence_length``,
+        ``batch_size`` (None if stateless), ``stateful`` and ``return_sequences`` (False
+        if sliding). Keywords ``model__name=value`` are passed on to the function; where
+        it has parameters ``compile_kwargs`` (optimizer, loss and metrics, as a dict) or
+        ``params`` (those of the estimator), it is given these too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
         n_features_in_) and one output of shape (batch_size, n_outputs_), and with
@@ -132,7 +137,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         error on this fifth after 1, 2, 3, 5, 8, 12, 18, 27, 40 and 60 passes, and then
         trains on all rows for as many as did best. With `linear_skip` these may be
         none: then no number of passes was better than the linear map by more than the
-        standard error of the improvement.
+        standard error of the improvement. By the same errors, all of the network's
+        output is added to the linear map's or a share of it (`network_share_`).
     ema_momentum : float or "auto", default="auto"
         Momentum of an exponential moving average of the weights over epochs, which
         takes the place of the last weights. 0 is no average. "auto" is 0.8 with tiled
@@ -165,7 +171,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     Attributes
     ----------
     state_ : RecurrentState
-        State of the network after the last row seen, with context and position.
+        State of the network after the last row seen, with context and position. Of
+        LSTM layers it has h and c, of GRU and simple recurrent layers h only.
     history_ : dict of str to list of float
         Loss and metrics of each epoch; ``val_`` names are those of held-out rows.
     windows_ : {"sliding", "tiled"}
@@ -188,6 +195,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Lanes of `fit`; absent for stateless sliding windows.
     epochs_ : int
         Passes over the training rows in the last `fit`.
+    network_share_ : float
+        How much of the network's output is added to that of the linear map: between 0
+        and 1 with ``epochs="auto"``, else 1; absent without a linear map.
     lags_ : tuple of int
         Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
@@ -216,7 +226,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     Notes
     -----
-    For a row :math:`x_t` each layer computes, :math:`\sigma` being the logistic
+    For a row :math:`x_t` each LSTM layer computes, :math:`\sigma` being the logistic
     function,
 
     .. math::
@@ -226,7 +236,18 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         h_t &= o_t \tanh(c_t)
 
     over the rows of a window, starting from the h and c that the window before left in
-    the same lane. Arithmetic is in float32.
+    the same lane. Arithmetic is in float32. With ``cell="gru"`` each layer computes
+    [3]_, in the form of Keras's default, ``reset_after=True``,
+
+    .. math::
+        z_t, r_t &= \sigma(x_t W_{z,r} + b_{z,r} + h_{t-1} R_{z,r} + d_{z,r}) \\
+        g_t &= \tanh(x_t W_g + b_g + r_t (h_{t-1} R_g + d_g)) \\
+        h_t &= z_t h_{t-1} + (1 - z_t) g_t
+
+    and with ``cell="rnn"`` [4]_
+
+    .. math::
+        h_t = \tanh(x_t W + h_{t-1} R + b).
 
     References
     ----------
@@ -234,6 +255,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
        Computation 9(8), 1997.
     .. [2] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget: continual
        prediction with LSTM", Neural Computation 12(10), 2000.
+    .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for
+       statistical machine translation", EMNLP 2014.
+    .. [4] J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
 
     Examples
     --------
@@ -290,8 +314,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     def __init__(
         self,
-        units=32,
+        units=64,
         *,
+        cell="lstm",
         sequence_length="auto",
         batch_size="auto",
         windows="auto",
@@ -319,6 +344,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         **routed,
     ):
         self.units = units
+        self.cell = cell
         self.sequence_length = sequence_length
         self.batch_size = batch_size
         self.windows = windows
@@ -372,8 +398,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             The rows after those seen, in any of the forms that `fit` takes.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
             Their targets, in the form that `fit` takes.
-        sample_weight : array-like of shape (n_rows,), or list of these, default=None
-            Weight of each row's loss.
+        sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), or list \
+                of these, default=None
+            Weight of each row's loss, or of each output's of a row.
 
         Returns
         -------
@@ -392,16 +419,18 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         return self._partial_fit(X, y, sample_weight)
 
     def score(self, X, y, sample_weight=None):
-        """Coefficient of determination (R²) of ``predict(X)``.
+        """Coefficient of determination (R²) of ``predict(X)``, the mean over outputs.
 
         Parameters
         ----------
         X : array-like
             As in `predict`.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs), or list of these
-            True values, in the form that `fit` takes.
-        sample_weight : array-like of shape (n_rows,), default=None
-            Weight of each row.
+            True values, in the form that `fit` takes. With ``missing="ignore"`` those
+            that are missing do not count.
+        sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), \
+                default=None
+            Weight of each row, or of each output of each row.
 
         Returns
         -------
@@ -410,11 +439,14 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As in `predict`.
+            As in `predict`; ValueError also for weights of another shape.
         """
         given = self.predict(X), y, sample_weight
-        predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
-        return r2_score(y, predicted, sample_weight=sample_weight)
+        predicted, y, weights = flat_if_sequences(self._record(), X, *given)
+        if self.missing != "ignore" and np.asarray(weights).ndim < 2:
+            return r2_score(y, predicted, sample_weight=weights)
+        may_miss = self.missing == "ignore"
+        return weighted_r2(y, predicted, weights, may_miss)
 
     def _learn_target(self, y: np.ndarray, loss) -> ContinuousTarget:
         return ContinuousTarget.of(y)

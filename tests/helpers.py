@@ -2,8 +2,9 @@
 
 Owns three second opinions, none of which imports the package:
 
-* :class:`NaiveLSTM`, an LSTM with its lanes and windows as plain NumPy loops in
-  float64: the oracle of ``predict``, ``step``, ``observe`` and ``forecast``;
+* :class:`NaiveLSTM`, an LSTM (or GRU, or simple recurrent network) with its lanes and
+  windows as plain NumPy loops in float64: the oracle of ``predict``, ``step``,
+  ``observe`` and ``forecast``;
 * :func:`keras_loop`, the loop of Keras's own ``fit(epochs=1, shuffle=False)`` and
   ``reset_state()`` over windows made by hand: the oracle of training;
 * the Hypothesis strategies that draw rows and ways of cutting them up.
@@ -130,6 +131,33 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias):
     return np.array(outputs), h, c
 
 
+def gru(x, h, c, kernel, recurrent_kernel, bias):
+    """Run one GRU layer, with Keras's ``reset_after=True``; c stays as it is.
+
+    ``z, r, g`` in Keras's order of gates.
+    """
+    outputs = []
+    for x_t in x:
+        z, r, g = np.split(x_t @ kernel + bias[0], 3)
+        of_z, of_r, of_g = np.split(h @ recurrent_kernel + bias[1], 3)
+        z, r = sigmoid(z + of_z), sigmoid(r + of_r)
+        h = z * h + (1 - z) * np.tanh(g + r * of_g)
+        outputs.append(h)
+    return np.array(outputs), h, c
+
+
+def rnn(x, h, c, kernel, recurrent_kernel, bias):
+    """Run one simple recurrent layer; c stays as it is."""
+    outputs = []
+    for x_t in x:
+        h = np.tanh(x_t @ kernel + h @ recurrent_kernel + bias)
+        outputs.append(h)
+    return np.array(outputs), h, c
+
+
+RUN = {4: lstm, 3: gru, 1: rnn}  # by the number of gates
+
+
 def softmax(z: np.ndarray) -> np.ndarray:
     """Return exponentials of ``z`` normalised to sum one."""
     e = np.exp(z - z.max())
@@ -142,11 +170,13 @@ HEADS = {"linear": lambda z: z, "sigmoid": sigmoid, "softmax": softmax}
 class NaiveLSTM:
     """A stateful LSTM network with its lanes, one row at a time, in float64.
 
+    The shapes of the weights tell if the layers are of another kind: see :data:`RUN`.
+
     Parameters
     ----------
     weights : list of arrays
         As ``keras.Model.get_weights()`` orders them: kernel, recurrent kernel and
-        bias of each LSTM layer, then kernel and bias of the dense head.
+        bias of each layer, then kernel and bias of the dense head.
     sequence_length, batch_size : int
         T and B.
     stateful : bool
@@ -189,7 +219,8 @@ class NaiveLSTM:
             units = recurrent_kernel.shape[0]
             h = self.h[k][lane] if carry else np.zeros(units)
             c = self.c[k][lane] if carry else np.zeros(units)
-            x, h, c = lstm(x, h, c, kernel, recurrent_kernel, bias)
+            run_layer = RUN[recurrent_kernel.shape[1] // units]
+            x, h, c = run_layer(x, h, c, kernel, recurrent_kernel, bias)
             if carry:
                 self.h[k][lane], self.c[k][lane] = h, c
         return self.activation(x[-1] @ self.head_kernel + self.head_bias)
@@ -284,6 +315,10 @@ def windows_by_hand(X: np.ndarray, sequence_length: int) -> np.ndarray:
     return np.array([X[e - sequence_length : e] for e in ends])
 
 
+#: Names of Keras's layers by the parameter ``cell``.
+KERAS_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
+
+
 def keras_lstm(
     units: Sequence[int],
     n_outputs: int,
@@ -293,15 +328,18 @@ def keras_lstm(
     sequence_length: int,
     n_features: int,
     stateful: bool,
+    cell: str = "lstm",
 ) -> Any:
-    """Return the plain Keras model: LSTM layers and a dense head."""
+    """Return the plain Keras model: LSTM (or other) layers and a dense head."""
     import keras
+
+    layer = getattr(keras.layers, KERAS_LAYERS[cell])
 
     shape = (batch_size, sequence_length, n_features)
     model = keras.Sequential([keras.Input(batch_shape=shape)])
     for k, u in enumerate(units):
         last = k == len(units) - 1
-        model.add(keras.layers.LSTM(u, return_sequences=not last, stateful=stateful))
+        model.add(layer(u, return_sequences=not last, stateful=stateful))
     model.add(keras.layers.Dense(n_outputs, activation=activation))
     return model
 

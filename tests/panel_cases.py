@@ -100,10 +100,10 @@ def fitted(**parameters: Any) -> StatefulLSTMRegressor:
 #: Windows and whether the state is carried: of which kinds panels can be.
 KINDS: list[dict[str, Any]] = [
     {},
-    {"stateful": False},
-    {"windows": "sliding", "stateful": False},
+    {"stateful": False, "cell": "gru"},
+    {"windows": "sliding", "stateful": False, "cell": "rnn"},
 ]
-KIND_NAMES = ["tiled", "tiled stateless", "sliding stateless"]
+KIND_NAMES = ["tiled", "tiled stateless GRU", "sliding stateless RNN"]
 
 
 def alone(estimator: Any, series: Series) -> tuple[np.ndarray, NaiveLSTM]:

@@ -92,7 +92,8 @@ def assert_parity(estimator: Any, loop: Loop, data: Data) -> None:
 
 
 def lstm_loop(units, n_outputs, activation, X, y, **settings) -> Loop:
-    """Run the Keras loop on LSTM layers and a dense head."""
+    """Run the Keras loop on LSTM (or other) layers and a dense head."""
+    cell = settings.pop("cell", "lstm")
 
     def build(batch_size):
         return keras_lstm(
@@ -103,6 +104,7 @@ def lstm_loop(units, n_outputs, activation, X, y, **settings) -> Loop:
             sequence_length=settings["sequence_length"],
             n_features=X.shape[1],
             stateful=settings.get("stateful", True),
+            cell=cell,
         )
 
     return keras_loop(build, X, y, **settings)

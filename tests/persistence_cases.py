@@ -76,7 +76,11 @@ def scheduled() -> keras.optimizers.Optimizer:
 REGRESSORS: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     "rows": ({"units": 3, "metrics": ["mae"]}, X, y),
     "stateless, two layers, 2-d y": ({"units": [3, 2], "stateful": False}, X, Y),
-    "windows, float32 y": ({"units": 3}, WINDOWS, y[T - 1 :].astype(np.float32)),
+    "windows, float32 y": (
+        {"units": 3, "cell": "gru"},
+        WINDOWS,
+        y[T - 1 :].astype(np.float32),
+    ),
     "objects": (
         {
             "units": (2,),
@@ -91,7 +95,11 @@ REGRESSORS: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     ),
 }
 CLASSIFIERS: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
-    "two layers": ({"units": (3, 2), "optimizer__learning_rate": 0.1}, X, LABELS),
+    "two layers": (
+        {"units": (3, 2), "cell": "rnn", "optimizer__learning_rate": 0.1},
+        X,
+        LABELS,
+    ),
     "stateless windows": (
         {"units": 2, "stateful": False, "class_weight": {True: 2.0, False: 0.5}},
         WINDOWS,

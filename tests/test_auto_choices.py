@@ -172,7 +172,7 @@ def test_fit_auto_verbose_prints_errors_by_epochs(capsys):
     estimator = regressor(epochs="auto", verbose=1).fit(X, y)
     out = capsys.readouterr().out
     assert "Error on held-out rows by epochs: 0: " in out
-    assert f"Best: {estimator.epochs_}." in out
+    assert f"Best: {estimator.epochs_}, with" in out
 
 
 # --------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def test_partial_fit_y_of_another_width_raises(on_rows):
     ("weights", "text"),
     [
         (np.ones(5), r"sample_weight.shape == \(5,\), expected \(12,\)"),
-        (np.ones((N, 2)), "Sample weights must be 1D array or scalar"),
+        (np.ones((N, 2)), r"shape \(12, 2\), but y has 12 row\(s\) of 1 output\(s\)"),
     ],
 )
 def test_fit_sample_weight_of_another_shape_raises(weights, text):

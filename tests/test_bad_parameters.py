@@ -32,7 +32,7 @@ def test_fit_count_not_integer_raises(name, value):
 @pytest.mark.parametrize(
     ("units", "error", "text"),
     [
-        ((), ValueError, "at least one LSTM layer, got an empty tuple"),
+        ((), ValueError, "at least one layer, got an empty tuple"),
         ((2, 0), ValueError, "units must be a positive integer, got 0"),
         ((2, 2.5), TypeError, "units must be a positive integer, got 2.5"),
         ([True], TypeError, "units must be a positive integer, got True"),
@@ -40,6 +40,16 @@ def test_fit_count_not_integer_raises(name, value):
 )
 def test_fit_bad_units_raises(units, error, text):
     estimator = regressor(units=units)
+    assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
+
+
+@pytest.mark.parametrize(
+    ("cell", "error"),
+    [("GRU", ValueError), ("simple", ValueError), (None, TypeError), (3, TypeError)],
+)
+def test_fit_unknown_cell_raises(cell, error):
+    estimator = regressor(cell=cell)
+    text = f"cell must be 'lstm', 'gru' or 'rnn', got {cell!r}"
     assert_refused(estimator, lambda: estimator.fit(X, y), text, error)
 
 

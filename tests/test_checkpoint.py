@@ -73,7 +73,7 @@ def learnt(estimator):
 
 CASES = {
     "stateful": {},
-    "lanes": {"batch_size": 3},
+    "lanes": {"batch_size": 3, "cell": "gru"},
     "shuffled": {"stateful": False, "batch_size": 4},
     "dropout": {"units": (3, 2), "dropout": 0.4},
     "momentum": {"optimizer": "sgd", "optimizer__momentum": 0.9},

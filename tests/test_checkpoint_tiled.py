@@ -44,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     "in order": {"shuffle": False},
     "drawn": {"shuffle": True},
     "held out": {"validation_split": 0.4, "shuffle": True},
-    "dropout": {"dropout": 0.3},
+    "dropout": {"dropout": 0.3, "cell": "gru"},
 }
 
 

@@ -63,8 +63,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "free": {},
     "tied": {"target": "next", "lags": 3, "ema_momentum": 0.8},
     "scale alone": {"linear_skip": False},
-    "skip alone": {"scale": False, "lags": [2]},
-    "stateless": {"stateful": False},
+    "skip alone": {"scale": False, "lags": [2], "cell": "gru"},
+    "stateless": {"stateful": False, "cell": "rnn"},
     "classes": {"target": "classes", "lags": 1},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)

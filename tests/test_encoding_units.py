@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklstm._encoding.lesson import Lesson, find_ties
+from sklstm._encoding.lesson import Lesson
 from sklstm._encoding.periods import find_periods, lags_for
 from sklstm._encoding.scale import Scale
+from sklstm._encoding.ties import find_ties
 from sklstm._encoding.trail import Trail
 
 # --------------------------------------------------------------------------------------

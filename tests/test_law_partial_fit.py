@@ -26,6 +26,7 @@ from law_cases import (
     POOL,
     Spec,
     among_stateful,
+    assert_layers_are,
     make_estimator,
     make_target,
     naive_of,
@@ -152,9 +153,7 @@ def test_partial_fit_after_fit_continues_from_its_state(spec):
     # the weights that `fit` left.
     naive = naive_of(spec, trained(spec).estimator, X)
     naive.step(rows)
-    for k, (h, c) in enumerate(state.layers):
-        assert_close(h, naive.h[k], what=f"h of layer {k}", **ROUNDING)
-        assert_close(c, naive.c[k], what=f"c of layer {k}", **ROUNDING)
+    assert_layers_are(state, naive)
 
 
 # --------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import PARITY, NaiveLSTM, assert_close, assert_same_state
+from helpers import KERAS_LAYERS, PARITY, NaiveLSTM, assert_close, assert_same_state
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
@@ -81,22 +81,23 @@ def keras_masked_loop(kind, units, batch_size, stateful, weights, windows, y, ep
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("units", "batch_size", "stateful", "labels"),
+    ("cell", "units", "batch_size", "stateful", "labels"),
     [
-        ((3,), 1, True, False),
-        ((3,), 3, True, True),
-        ((4, 3), 3, True, False),
-        ((3,), 4, False, True),
+        ("lstm", (3,), 1, True, False),
+        ("gru", (3,), 3, True, True),
+        ("lstm", (4, 3), 3, True, False),
+        ("rnn", (3,), 4, False, True),
     ],
 )
 def test_fit_windows_of_many_lengths_equals_keras_mask(
-    units, batch_size, stateful, labels
+    cell, units, batch_size, stateful, labels
 ):
     """Losses, weights and predictions are those of Keras with an explicit mask."""
     windows = make_windows(24)
     y = targets(24, labels)
     model = (StatefulLSTMClassifier if labels else StatefulLSTMRegressor)(
         units,
+        cell=cell,
         batch_size=batch_size,
         stateful=stateful,
         shuffle=False,
@@ -104,8 +105,9 @@ def test_fit_windows_of_many_lengths_equals_keras_mask(
         optimizer__learning_rate=0.01,
         random_state=0,
     ).fit(windows, y)
+    kind = KERAS_LAYERS[cell]
     losses, weights, outputs = keras_masked_loop(
-        "LSTM", units, batch_size, stateful, model.initial_weights_, windows, y, 3
+        kind, units, batch_size, stateful, model.initial_weights_, windows, y, 3
     )
     assert_close(model.history_["loss"], losses, **PARITY)
     for ours, theirs in zip(model.get_weights(), weights, strict=True):

@@ -60,7 +60,8 @@ from sklearn.base import clone
     ],
 )
 def test_model_function_trains_and_predicts_as_in_keras(model, stateful):
-    estimator = regressor(model, stateful=stateful, shuffle=False)
+    # `units` and `cell` are of no account
+    estimator = regressor(model, stateful=stateful, shuffle=False, units=7, cell="rnn")
     estimator.fit(X[:N], y[:N])
     expected = loop(model, estimator, stateful=stateful)
     assert_close(estimator.history_["loss"], expected.losses, **PARITY)

@@ -37,11 +37,16 @@ CASES = {
     "one lane": (StatefulLSTMRegressor, {"sequence_length": 4}, rows(40), NUMBERS),
     "lanes": (
         StatefulLSTMRegressor,
-        {"sequence_length": 3, "batch_size": 7, "units": (4, 3)},
+        {"sequence_length": 3, "batch_size": 7, "units": (4, 3), "cell": "rnn"},
         rows(40),
         rows(40, 1),
     ),
-    "two classes": (StatefulLSTMClassifier, {"batch_size": 3}, rows(40), TWO),
+    "two classes": (
+        StatefulLSTMClassifier,
+        {"batch_size": 3, "cell": "gru"},
+        rows(40),
+        TWO,
+    ),
     "three classes": (StatefulLSTMClassifier, {}, rows(40), THREE),
     "stateless": (
         StatefulLSTMRegressor,
@@ -51,7 +56,7 @@ CASES = {
     ),
     "many lengths": (
         StatefulLSTMRegressor,
-        {"batch_size": 3, "units": (3, 2)},
+        {"batch_size": 3, "units": (3, 2), "cell": "gru"},
         list_of_windows(40),
         NUMBERS,
     ),

@@ -10,6 +10,8 @@ from parity_cases import EPOCHS, OPTIMIZERS, TASKS, assert_parity, lstm_loop, ma
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 GEOMETRIES = list(itertools.product([(4,), (4, 3)], [1, 3, 7], [1, 5]))
+#: Of other cells than the LSTM, the geometry and the modes of the ordinary run.
+ORDINARY = ((4, 3), 3, 5), ("left-filled", "stateless short")
 #: The target of each geometry.
 TARGETS = [
     *("binary", "two outputs", "regression", "three classes"),
@@ -25,7 +27,7 @@ def is_in_other_half(units: tuple, batch_size: int, sequence_length: int) -> boo
     return sum(levels) % 2 == 0
 
 
-def make_cases() -> list[dict[str, Any]]:
+def make_cases(cell: str) -> list[dict[str, Any]]:
     """Return every geometry in every mode, target and optimizer going round.
 
     Both are the same for all modes of a geometry, so that its compiled programs are
@@ -39,9 +41,14 @@ def make_cases() -> list[dict[str, Any]]:
         for m, mode in enumerate(MODES):
             if batch_size == 1 and mode not in ("exact", "stateless"):
                 continue  # with one lane nothing is ever left over
+            geometry = units, batch_size, sequence_length
+            is_extra = is_in_other_half(*geometry)
+            if cell != "lstm":
+                is_extra = geometry != ORDINARY[0] or mode not in ORDINARY[1]
             cases.append(
                 {
-                    "thorough": is_in_other_half(units, batch_size, sequence_length),
+                    "thorough": is_extra,
+                    "cell": cell,
                     "units": units,
                     "batch_size": batch_size,
                     "sequence_length": sequence_length,
@@ -54,7 +61,7 @@ def make_cases() -> list[dict[str, Any]]:
     return cases
 
 
-CASES = make_cases()
+CASES = [case for cell in ("lstm", "gru", "rnn") for case in make_cases(cell)]
 
 
 def n_windows_for(mode: str, batch_size: int) -> int:
@@ -74,6 +81,7 @@ def case_id(case: dict[str, Any]) -> str:
             case["task"].replace(" ", "_"),
             "weighted" if case["weighted"] else "even",
             case["optimizer"],
+            case["cell"],
         ]
     )
 
@@ -104,6 +112,7 @@ def test_fit_equals_keras_loop(case):
     kind = StatefulLSTMRegressor if data.y.dtype.kind == "f" else StatefulLSTMClassifier
     estimator = kind(
         case["units"],
+        cell=case["cell"],
         sequence_length=T,
         batch_size=B,
         stateful=stateful,
@@ -121,6 +130,7 @@ def test_fit_equals_keras_loop(case):
         activation,
         data.X,
         data.y_encoded,
+        cell=case["cell"],
         initial_weights=estimator.initial_weights_,
         sequence_length=T,
         batch_size=B,

@@ -145,6 +145,7 @@ BAD_NUMBERS: dict[str, list[tuple[float, str]]] = {
         (-2, r"\[-2\] as the columns that its targets go on with"),
         (2, r"\[2\] as the columns that its targets go on with"),
     ],
+    "ahead": [(0, r"\[0\] as how many rows ahead its targets are")],
 }
 
 

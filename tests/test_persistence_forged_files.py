@@ -72,6 +72,11 @@ BAD_HEADERS: dict[tuple, list[tuple[Any, str]]] = {
     ],
     ("network", "dropout"): [(1.0, "as dropout in"), ("0", "as dropout in")],
     ("network", "activation"): [("exec", "as activation in"), ([], "as activation in")],
+    ("network", "cell"): [
+        ("os", "as cell in"),
+        (["gru"], "as cell in"),
+        ("gru", "for another network"),
+    ],
     ("target", "kind"): [("classes", "as kind in target"), (None, "as kind in target")],
     ("target", "n_outputs"): [(2, "the width of a target of one dimension")],
     ("target", "is_1d"): [(1, "as is_1d in target")],

@@ -13,7 +13,7 @@ from sklstm._compiled import program_pool as engine
 from sklstm._compiled.device_arrays import Latest
 from sklstm._compiled.training_program import _filled
 from sklstm._network.architecture import StackedLSTM
-from sklstm._network.lstm_kernel import speed_up
+from sklstm._network.recurrent_loops import speed_up
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.windows import Windows
 from sklstm._tensorflow import tf

@@ -91,7 +91,9 @@ OTHER_WEIGHTS = [
     Way("0-d", lambda a: np.array(3.0), "at least 1 dimension"),
     Way("NaN for all", lambda a: NAN, "sample_weight", ValueError),
     Way("zero for all", lambda a: 0, "at least one non-zero|is zero for all"),
-    Way("a frame", lambda a: pd.DataFrame({"w": a}), "must be 1D array or scalar"),
+    Way("a frame", lambda a: pd.DataFrame({"w": a})),
+    Way("a column", column),
+    Way("two columns", lambda a: np.c_[a, a], r"has shape \(8, 2\), but y has 8 row"),
     Way("a row short", lambda a: a[:-1], r"sample_weight.shape == \(7,\)"),
     Way("sparse", lambda a: scipy.sparse.csr_matrix(a), "Sparse data was passed"),
 ]

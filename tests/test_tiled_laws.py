@@ -46,20 +46,21 @@ class Spec(NamedTuple):
     n_outputs: int = 1
     n_classes: int = 0
     stateful: bool = True
+    cell: str = "lstm"
 
     def __str__(self) -> str:
         kind = f"{self.n_classes}classes" if self.n_classes else f"{self.n_outputs}out"
         carries = "stateful" if self.stateful else "stateless"
         return (
             f"B{self.batch_size}-T{self.sequence_length}-F{self.n_features}-{kind}-"
-            f"{len(self.units)}layer-{carries}"
+            f"{len(self.units)}layer-{carries}-{self.cell}"
         )
 
 
 POOL = [
     Spec(2, 4, 1, 29),
-    Spec(3, 1, 1, 11),
-    Spec(2, 4, 2, 26, (4, 3), n_outputs=2),
+    Spec(3, 1, 1, 11, cell="rnn"),
+    Spec(2, 4, 2, 26, (4, 3), n_outputs=2, cell="gru"),
     Spec(3, 4, 2, 31, n_classes=3),
     Spec(2, 4, 1, 18, stateful=False),
 ]
@@ -73,6 +74,7 @@ def make_estimator(spec: Spec, **parameters: Any) -> Any:
     kind = StatefulLSTMClassifier if spec.n_classes else StatefulLSTMRegressor
     settings = {
         "windows": "tiled",
+        "cell": spec.cell,
         "sequence_length": spec.sequence_length,
         "batch_size": spec.batch_size,
         "stateful": spec.stateful,

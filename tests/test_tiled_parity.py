@@ -53,6 +53,7 @@ class Case(NamedTuple):
     estimator: dict[str, Any] = {}
     oracle: dict[str, Any] = {}
     weighted: bool = False
+    cell: str = "lstm"
 
 
 CASES = {
@@ -71,6 +72,8 @@ CASES = {
     "stateless ragged": Case(
         n_rows=N + 5, estimator={"stateful": False}, oracle={"carries": False}
     ),
+    "GRU, two layers": Case(units=(4, 3), n_rows=N + 5, cell="gru"),
+    "RNN, two layers": Case(units=(4, 3), n_rows=N + 5, cell="rnn"),
 }
 
 
@@ -81,9 +84,10 @@ def fit_both(case: Case) -> tuple[Any, Any, Any, Any]:
     is_classifier = case.task in ("binary", "three classes")
     kind = StatefulLSTMClassifier if is_classifier else StatefulLSTMRegressor
     weight = data.sample_weight if case.weighted else None
-    estimator = kind(case.units, **SETTINGS, **case.estimator)
+    estimator = kind(case.units, cell=case.cell, **SETTINGS, **case.estimator)
     estimator.fit(data.X, data.y, sample_weight=weight)
-    build = tiled_lstm(case.units, n_outputs, activation, data.X.shape[1])
+    n_features = data.X.shape[1]
+    build = tiled_lstm(case.units, n_outputs, activation, n_features, case.cell)
     loop = tiled_keras_loop(
         build,
         data.X,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import Weights, keras_reset
+from helpers import KERAS_LAYERS, Weights, keras_reset
 
 Run = tuple[int, ...]  # rows without a break, in time order
 
@@ -66,16 +66,20 @@ class TiledLoop(NamedTuple):
 
 
 def tiled_lstm(
-    units: Sequence[int], n_outputs: int, activation: str, n_features: int
+    units: Sequence[int],
+    n_outputs: int,
+    activation: str,
+    n_features: int,
+    cell: str = "lstm",
 ) -> Callable[[int], Any]:
     """Return ``build(batch_size)``, which makes a plain Keras model with an output at
     each step."""
     import keras
 
+    layer = getattr(keras.layers, KERAS_LAYERS[cell])
+
     def build(batch_size: int) -> Any:
-        layers = [
-            keras.layers.LSTM(u, return_sequences=True, stateful=True) for u in units
-        ]
+        layers = [layer(u, return_sequences=True, stateful=True) for u in units]
         head = keras.layers.Dense(n_outputs, activation=activation)
         inputs = keras.Input(batch_shape=(batch_size, None, n_features))
         return keras.Sequential([inputs, *layers, head])

@@ -7,6 +7,7 @@ is called. Knows no network.
 from __future__ import annotations
 
 import functools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sklstm._tensorflow import tf
 Arrays = tuple[np.ndarray, ...]
 LayerStates = tuple[tuple[Any, ...], ...]  # of arrays, or of tensors
 
+ALIGNMENT = 64  # bytes; the widest that the kernels of TensorFlow ask for
 MOST_TRACES = 32  # of one function: rows by the million are a shape for each length
 
 
@@ -53,7 +55,7 @@ class Rows:
     stride : int
         Rows for each target: 1 for a series, the window length for ready-made windows.
     targets : tensor of shape (room, n_outputs) or None
-    weights : tensor of shape (room,) or None
+    weights : tensor of shape (room,) or (room, n_outputs), or None
     lengths : tensor of shape (room,) or (0,)
         Rows that each padded window has; empty where none is padded.
     """
@@ -174,13 +176,24 @@ class ByShape:
 
 
 def padded(array: np.ndarray, room: int, dtype=np.float32):
-    """A tensor with `room` for entries along the first axis."""
-    if len(array) < room:
-        filled = np.zeros((room, *array.shape[1:]), dtype)
-        filled[: len(array)] = array
-        array = filled
-    # `identity` lets go of the second copy that a tensor made from an array holds
-    return tf.identity(np.ascontiguousarray(array, dtype))
+    """A tensor with `room` for entries along the first axis.
+
+    On a CPU it reads the memory of an array made here: a copy by TensorFlow would need
+    twice as much while it is made.
+    """
+    filled = _aligned_zeros((room, *array.shape[1:]), dtype)
+    filled[: len(array)] = array
+    tensor = tf.experimental.dlpack.from_dlpack(filled.__dlpack__())
+    on_gpu = tf.config.list_logical_devices("GPU")
+    return tf.identity(tensor) if on_gpu else tensor
+
+
+def _aligned_zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Zeros that begin at an address where TensorFlow's kernels may read them."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def to_device(states: LayerStates) -> LayerStates:

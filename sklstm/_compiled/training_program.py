@@ -27,7 +27,7 @@ from sklstm._compiled.forward_program import (
     where_live,
 )
 from sklstm._network.architecture import StackedLSTM, UserNetwork
-from sklstm._network.losses import is_kerass_own, loss_key
+from sklstm._network.losses import batch_loss, is_kerass_own, loss_key
 from sklstm._network.one_batch import KerasGraph, StackedGraph, flat
 from sklstm._rows.lanes import EMPTY
 from sklstm._tensorflow import keras, tf
@@ -339,9 +339,8 @@ class Trainer:
             batch = read(k)
             with tf.GradientTape() as tape:
                 y_pred, after = batch.predict(graph.weights(trained), before)
-                # Keras leaves masked entries out of a loss's sum and of its count.
-                y_pred._keras_mask = batch.live
-                loss = program.model.compute_loss(batch.x, batch.y, y_pred, batch.w)
+                given = batch.x, batch.y, y_pred, batch.w, batch.live
+                loss = batch_loss(program.model, self.loss, *given)
             self.optimizer.apply(tape.gradient(loss, trained), trained)
             if batch.live is not None:
                 loss *= tf.reduce_sum(tf.cast(batch.live, loss.dtype))

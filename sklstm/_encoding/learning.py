@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklstm._encoding.lesson import Lesson, Ties
+from sklstm._encoding.lesson import Lesson
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip, mixed
 from sklstm._encoding.logistic import logistic_skip
+from sklstm._encoding.output_weights import by_output, by_weights
 from sklstm._encoding.ridge import ridge_skips
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._encoding.scale import Scale
+from sklstm._encoding.ties import Ties
 from sklstm._encoding.trail import Trail
 
 
@@ -54,6 +56,7 @@ def learn_encoder(lesson: Lesson, plan: Plan, used: np.ndarray) -> RowEncoder:
         y_scale=None,
         skip=None,
         ties=plan.ties.columns,
+        ahead=plan.ties.ahead,
         residual=np.ones(lesson.n_outputs),
     )
     if plan.scale:
@@ -74,12 +77,7 @@ def _with_scales(
         x_scale = x_scale.repeated(lesson.n_series + 1)
     y_scale = None
     if lesson.n_classes is None:
-        told = used & (lesson.weights > 0)  # the others may have no target
-        if not told.any():
-            told = used
-        own = Scale.learn(
-            lesson.y[told], lesson.codes[told], lesson.n_series, is_pooled
-        )
+        own = _target_scale(lesson, used, is_pooled)
         ties, at = plan.ties, plan.ties.columns
         tied = at >= 0
         mean = ties.slopes * x_scale.mean[:, at] + ties.offsets
@@ -90,6 +88,21 @@ def _with_scales(
     return replace(encoder, x_scale=x_scale, y_scale=y_scale)
 
 
+def _target_scale(lesson: Lesson, used: np.ndarray, is_pooled: bool) -> Scale:
+    """The scale of targets, of each output over its rows with a weight, if any."""
+    n_scales = 1 if is_pooled else lesson.n_series + 1
+    mean, deviation = np.empty((2, n_scales, lesson.n_outputs))
+    for outputs, weights in by_weights(lesson.weights):
+        told = used & (weights > 0)  # the others may have no target
+        if not told.any():
+            told = used
+        own = Scale.learn(
+            lesson.y[told][:, outputs], lesson.codes[told], lesson.n_series, is_pooled
+        )
+        mean[:, outputs], deviation[:, outputs] = own.mean, own.deviation
+    return Scale(mean, deviation)
+
+
 def _with_skip(encoder: RowEncoder, lesson: Lesson, plan: Plan, used) -> RowEncoder:
     target = scaled_targets(lesson, encoder)
     at = np.flatnonzero(used)
@@ -98,7 +111,9 @@ def _with_skip(encoder: RowEncoder, lesson: Lesson, plan: Plan, used) -> RowEnco
     residual = np.ones(lesson.n_outputs)
     forecast = skip.forecast(trail)
     if lesson.n_classes is None and plan.scale:
-        left = np.sqrt(np.mean((target[at] - forecast) ** 2, axis=0))
+        told = by_output(lesson.weights[at]) > 0
+        squares = np.where(told, (target[at] - forecast) ** 2, 0.0).sum(axis=0)
+        left = np.sqrt(squares / np.maximum(told.sum(axis=0), 1))
         residual = np.where(left > 1e-9, left, 1.0)
     encoder = replace(encoder, skip=skip, residual=residual)
     shown = encoder.unscaled_inputs(trail, forecast)

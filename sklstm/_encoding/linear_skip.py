@@ -8,12 +8,14 @@ network learns what the linear map leaves. How it is fitted is in `ridge` and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from sklstm._encoding.trail import Trail
+
+BLOCK = 2**12  # rows that are forecast at once, so that what they read is not large
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +42,15 @@ class LinearSkip:
     def forecast(self, trail: Trail, before: int = 0) -> np.ndarray:
         """Values of shape (n_rows, n_outputs) for rows, or for those `before` them."""
         made = np.tile(self.intercept, (len(trail.at), 1))
-        for lag, weights in zip(self.lags, self.weights, strict=True):
-            made += trail.back(lag, before) @ weights
+        if made.shape[1] == 1:  # no matrix is needed to be fast
+            for lag, weights in zip(self.lags, self.weights, strict=True):
+                made += trail.back(lag, before) @ weights
+            return made
+        for first in range(0, len(made), BLOCK):
+            rows = slice(first, first + BLOCK)
+            part = trail.at_rows(rows)
+            entries = np.hstack([part.back(lag, before) for lag in self.lags])
+            made[rows] += entries @ self._flat_weights
         return made
 
     def forecast_last(self, rows: np.ndarray) -> np.ndarray:
@@ -57,6 +66,27 @@ class LinearSkip:
     def _flat_weights(self) -> np.ndarray:
         """Weights of shape (n_lags * n_features, n_outputs)."""
         return self.weights.reshape(-1, self.weights.shape[2])
+
+
+def forecasts(skips: Sequence[LinearSkip], trail: Trail) -> np.ndarray:
+    """Forecasts of some maps, of shape (n_skips, n_rows, n_outputs), in one pass."""
+    n, n_outputs = len(skips), len(skips[0].intercept)
+    of_skip = np.arange(n * n_outputs).reshape(n, n_outputs)
+    alone = [mixed(skips, np.eye(n)[k]) for k in range(n)]  # of all lags
+    made = side_by_side(alone, list(of_skip)).forecast(trail)
+    return made.reshape(-1, n, n_outputs).swapaxes(0, 1)
+
+
+def side_by_side(
+    skips: Sequence[LinearSkip], outputs: Sequence[slice | np.ndarray]
+) -> LinearSkip:
+    """The map of all outputs from maps of some of them, which have the same lags."""
+    n_outputs = sum(len(skip.intercept) for skip in skips)
+    weights = np.empty((*skips[0].weights.shape[:2], n_outputs))
+    intercept = np.empty(n_outputs)
+    for skip, these in zip(skips, outputs, strict=True):
+        weights[:, :, these], intercept[these] = skip.weights, skip.intercept
+    return LinearSkip(skips[0].lags, weights, intercept)
 
 
 def mixed(skips: Sequence[LinearSkip], shares: Sequence[float]) -> LinearSkip:
@@ -87,12 +117,22 @@ class LagDesign:
         targets from the column that they go on with. A ridge then shrinks forecasts
         towards the value of that row, and not towards the mean, and does not see the
         level.
+    starts: tuple of int
+        For each output the lag of the row that its targets are differences from: a
+        season ago is further back for the next row than for a later one. Empty where it
+        is the anchor for all.
     """
 
     lags: tuple[int, ...]
     lagged: np.ndarray
     ties: np.ndarray
     anchor: int | None
+    starts: tuple[int, ...] = ()
+
+    def of_outputs(self, outputs: slice | np.ndarray) -> LagDesign:
+        """The same for some of the outputs."""
+        starts = tuple(np.array(self.starts)[outputs]) if self.starts else ()
+        return replace(self, ties=self.ties[outputs], starts=starts)
 
     def matrix(self, trail: Trail) -> np.ndarray:
         """All that may be read, of shape (n_rows, n_entries), not yet as differences.
@@ -134,10 +174,11 @@ class LagDesign:
         taken = np.zeros((n_others + n_lagged * len(self.lags), len(self.ties)))
         if self.anchor is None:
             return taken
-        first = n_others + n_lagged * self.lags.index(self.anchor)
+        starts = self.starts or (self.anchor,) * len(self.ties)
+        first = n_others + n_lagged * np.searchsorted(self.lags, starts)
         place = np.cumsum(self.lagged) - 1  # of each column among those lagged
         tied = np.flatnonzero(self.ties >= 0)
-        taken[first + place[self.ties[tied]], tied] = 1.0
+        taken[first[tied] + place[self.ties[tied]], tied] = 1.0
         return taken
 
     def linear_skip(self, slopes: np.ndarray, intercept: np.ndarray) -> LinearSkip:
@@ -151,7 +192,7 @@ class LagDesign:
         return LinearSkip(self.lags, weights, intercept)
 
     def naive(self) -> LinearSkip:
-        """The forecast that the row at the anchor comes again."""
+        """The forecast that the row at the anchor, or at each start, comes again."""
         slopes = self.anchors()
         return self.linear_skip(slopes, np.zeros(slopes.shape[1]))
 

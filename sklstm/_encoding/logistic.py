@@ -6,9 +6,9 @@ import numpy as np
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip
+from sklstm._encoding.one_thread import one_thread
 from sklstm._encoding.trail import Trail
 
 INVERSE_ALPHAS = (0.001, 0.01, 0.1, 1.0, 10.0)
@@ -40,7 +40,7 @@ def logistic_skip(
     seen = np.flatnonzero(np.bincount(classes, minlength=n_classes))
     if len(seen) > 1:
         model = LogisticRegression(C=inverse_alpha, max_iter=100, tol=1e-3)
-        with threadpool_limits(1):  # on a busy machine, threads wait for each other
+        with one_thread():
             model.fit(matrix, classes, sample_weight=weights)
         coefficients, intercepts = model.coef_.T, model.intercept_
         if len(seen) == 2:  # one column of decision values, for the second class

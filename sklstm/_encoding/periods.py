@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.signal import argrelmax
 
 MOST_ROWS = 2**16  # of a series that are looked at, the newest
 MOST_SERIES = 32  # of a panel, the longest
 RECENT = 24  # lags next to the row itself
-# Lags around a period m. The next row is the one m - 1 steps back, a season later; the
-# changes of the rows around that one take two more to each side.
-AROUND = (-3, -2, -1, 0, 1, 2)
+# Lags around that of the row whole periods before the target; the changes of the rows
+# around that one take two more to each side.
+AROUND = (-2, -1, 0, 1, 2, 3)
 LEAST_ROWS = 12
 MOST = 4  # periods that are found
 LEAST_REPEATED = 8  # times that a longer period fits into a series
@@ -129,11 +131,15 @@ def _less_trend(column: np.ndarray) -> np.ndarray:
 
 
 def lags_for(
-    n_rows: int, periods: tuple[int, ...], most_recent: int = RECENT
+    n_rows: int,
+    periods: tuple[int, ...],
+    most_recent: int = RECENT,
+    ahead: Iterable[int] = (1,),
 ) -> tuple[int, ...]:
-    """Steps back to the rows that a linear forecast of the next row reads.
+    """Steps back to the rows that linear forecasts of some rows ahead read.
 
-    These are the newest rows, and those around the one a period before the next row.
+    These are the newest rows, and those around the newest one whole periods before each
+    row ahead.
 
     Parameters
     ----------
@@ -142,9 +148,16 @@ def lags_for(
     periods : tuple of int
     most_recent : int
         How many of the newest rows, the row itself apart.
+    ahead : iterable of int
+        How many steps ahead the rows are that are forecast.
     """
     recent = range(min(most_recent, max(n_rows // 6, 1)) + 1)
-    seasonal = [m + k for m in periods for k in AROUND]
+    seasonal = [lag_of(m, h) + k for m in periods for h in ahead for k in AROUND]
     return tuple(
         sorted({*recent, *(lag for lag in seasonal if 0 < lag <= n_rows // 3)})
     )
+
+
+def lag_of(period: int, ahead: int) -> int:
+    """Steps back to the newest row that lies whole periods before a row ahead."""
+    return -ahead % period

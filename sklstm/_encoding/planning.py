@@ -16,11 +16,18 @@ from sklstm._encoding.learning import (
     scaled_targets,
     trail_of,
 )
-from sklstm._encoding.lesson import Lesson, Ties, find_ties
-from sklstm._encoding.linear_skip import LagDesign, LinearSkip, lags_within
+from sklstm._encoding.lesson import Lesson
+from sklstm._encoding.linear_skip import (
+    LagDesign,
+    LinearSkip,
+    forecasts,
+    lags_within,
+)
 from sklstm._encoding.logistic import INVERSE_ALPHAS, cross_entropies
-from sklstm._encoding.periods import RECENT, find_periods, lags_for
+from sklstm._encoding.output_weights import by_output
+from sklstm._encoding.periods import RECENT, find_periods, lag_of, lags_for
 from sklstm._encoding.ridge import ridge_skips
+from sklstm._encoding.ties import Ties, find_ties
 
 FEW = 4  # lags next to the row itself, where more of them do not help
 LEAST_TOLD = 8  # held-out rows from which something is told
@@ -98,13 +105,12 @@ def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
     ties = plan.ties.columns
     lagged[ties[ties >= 0]] = True
     is_tied = bool(lagged.any())
-    season = [m - 1 for m in plan.periods[:1] if 1 < m <= longest // 3]
-    most = None
+    season, most = _season_starts(lesson, plan), None
     if asked.lags is not None:
         choices = [lags_within(asked.lags, longest - 1)]
-        season = [m for m in season if m in asked.lags]
+        season = [starts for starts in season if {*starts} <= {0, *asked.lags}]
     else:
-        choices = _lag_choices(longest, plan.periods, season)
+        choices = _lag_choices(longest, plan, season)
         most = max(MOST_LAGGED // n_features, 1)
     if not is_tied:
         lagged[:] = True
@@ -112,20 +118,39 @@ def _designs(lesson: Lesson, asked: Asked, plan: Plan) -> list[LagDesign]:
             LagDesign(lags[:most], lagged, ties, None)
             for lags in dict.fromkeys(choices)
         ]
-    # In a panel no form reads levels, so that series at other levels may join it.
-    free = (None,) if lesson.n_series == 1 else ()
+    anchors: list[tuple] = [(0, ())]
+    if lesson.n_series == 1:
+        # In a panel no form reads levels, so that series at other levels may join it.
+        anchors.append((None, ()))
+    anchors += [(starts[0], starts) for starts in season]
     return [
-        LagDesign(lags, lagged, ties, anchor)
+        LagDesign(lags, lagged, ties, *anchor)
         for lags in dict.fromkeys(choices)
-        for anchor in (0, *free, *season)
+        for anchor in anchors
     ]
 
 
-def _lag_choices(longest: int, periods: tuple[int, ...], season: list[int]) -> list:
+def _season_starts(lesson: Lesson, plan: Plan) -> list[tuple[int, ...]]:
+    """For each target the lag of the row a season before it, where there is a season.
+
+    None where all of these are the row itself.
+    """
+    longest = int(lesson.lengths.max())
+    found = [
+        tuple(lag_of(period, int(ahead)) for ahead in plan.ties.ahead)
+        for period in plan.periods[:1]
+        if 1 < period <= longest // 3
+    ]
+    return [starts for starts in found if any(starts)]
+
+
+def _lag_choices(longest: int, plan: Plan, season: list[tuple[int, ...]]) -> list:
     """Lags with many and with few of the newest rows, and one longer period or none."""
+    periods, ahead = plan.periods, np.unique(plan.ties.ahead).tolist()
     seasons = [periods[:1], *((periods[0], longer) for longer in periods[1:])]
+    starts = {lag for starts in season for lag in starts}
     return [
-        tuple(sorted({*lags_for(longest, of, most_recent), *season}))
+        tuple(sorted({*lags_for(longest, of, most_recent, ahead), *starts}))
         for of in seasons
         for most_recent in (RECENT, FEW)
     ]
@@ -135,10 +160,15 @@ def _naive_designs(plan: Plan, design: LagDesign) -> list[LagDesign]:
     """That the last value comes again, or that of a season before."""
     if (plan.ties.columns < 0).any():
         return []
-    season = [m - 1 for m in plan.periods[:1] if m - 1 in design.lags]
+    season = [
+        tuple(lag_of(period, int(ahead)) for ahead in plan.ties.ahead)
+        for period in plan.periods[:1]
+    ]
+    anchors = [(0,) * len(plan.ties.ahead)]
+    anchors += [starts for starts in season if {*starts} <= {*design.lags}]
     return [
-        replace(design, lags=tuple(sorted({0, anchor})), anchor=anchor)
-        for anchor in dict.fromkeys((0, *season))
+        replace(design, lags=tuple(sorted({0, *starts})), anchor=0, starts=starts)
+        for starts in dict.fromkeys(anchors)
     ]
 
 
@@ -181,13 +211,14 @@ def _compare(
         trail, target = trail_of(lesson, encoder), scaled_targets(lesson, encoder)
         at, told = np.flatnonzero(learnt_on), np.flatnonzero(told_on)
         skips = ridge_skips(designs, trail.at_rows(at), target[at], lesson.weights[at])
-        weights = lesson.weights[told, np.newaxis]
+        weights = by_output(lesson.weights[told])
         later = trail.at_rows(told)
         truth = target[told]
 
         def misses(skips: list[LinearSkip], later=later, truth=truth, weights=weights):
-            left = [(skip.forecast(later) - truth) * weights for skip in skips]
-            return np.array(left).reshape(len(skips), *truth.shape)
+            if not skips:
+                return np.empty((0, *truth.shape))
+            return (forecasts(skips, later) - truth) * weights
 
         missed.append(misses(skips))
         naive_missed.append(misses([design.naive() for design in naive]))

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklstm._encoding.linear_skip import LagDesign, LinearSkip
+from sklstm._encoding.linear_skip import LagDesign, LinearSkip, side_by_side
+from sklstm._encoding.one_thread import one_thread
+from sklstm._encoding.output_weights import by_weights
 from sklstm._encoding.trail import Trail
 
 ALPHAS = np.logspace(-4, 4, 17)  # strengths of shrinkage, for columns of deviation 1
@@ -36,13 +38,30 @@ def ridge_skips(
     trail : Trail
         The rows to learn from.
     target : ndarray of shape (n_rows, n_outputs)
-    weights : ndarray of shape (n_rows,)
+    weights : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        Outputs with weights of their own are learnt one by one.
 
     References
     ----------
     .. [1] G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method
        for choosing a good ridge parameter", Technometrics 21(2), 1979.
     """
+    sets = list(by_weights(weights))
+    learnt = [
+        _ridge_skips(
+            [design.of_outputs(outputs) for design in designs],
+            trail,
+            target[:, outputs],
+            own,
+        )
+        for outputs, own in sets
+    ]
+    outputs = [these for these, _ in sets]
+    return [side_by_side(skips, outputs) for skips in zip(*learnt, strict=True)]
+
+
+def _ridge_skips(designs, trail: Trail, target, weights) -> list[LinearSkip]:
+    """The same for weights of shape (n_rows,)."""
     by_reach: dict[int, list[LagDesign]] = {}
     for design in designs:
         by_reach.setdefault(design.lags[-1], []).append(design)
@@ -51,11 +70,15 @@ def ridge_skips(
         lags = tuple(sorted({lag for design in group for lag in design.lags}))
         whole = replace(group[0], lags=lags, anchor=None)
         used = _used_rows(trail, weights, reach)
+        if not len(used):  # an output of which nothing is told here
+            made |= {id(design): design.naive() for design in group}
+            continue
         products = Products.over(
             whole, trail.at_rows(used), target[used], weights[used]
         )
-        for design in group:
-            made[id(design)] = products.ridge(design)
+        with one_thread():
+            for design in group:
+                made[id(design)] = products.ridge(design)
     return [made[id(design)] for design in designs]
 
 

@@ -43,6 +43,8 @@ class RowEncoder:
     skip : LinearSkip or None
     ties : ndarray of int of shape (n_outputs,)
         The column that each target goes on with; -1 where there is none.
+    ahead : ndarray of int of shape (n_outputs,)
+        How many rows ahead of the column each target is; 1 where there is none.
     residual : ndarray of float64 of shape (n_outputs,)
         Deviation of what the skip leaves: the network's unit of a scaled target.
     shown : Scale or None
@@ -56,6 +58,7 @@ class RowEncoder:
     y_scale: Scale | None
     skip: LinearSkip | None
     ties: np.ndarray
+    ahead: np.ndarray
     residual: np.ndarray
     shown: Scale | None = None
 
@@ -80,11 +83,12 @@ class RowEncoder:
     def columns_predicted(self) -> np.ndarray:
         """The column of X that each output is the next value of; -1 if of none.
 
-        It is none as well where the two have been scaled apart from each other.
+        It is none as well where the two have been scaled apart from each other, and
+        where it is a value further ahead.
         """
+        same = self.ahead == 1
         if self.x_scale is None or self.y_scale is None:
-            return self.ties
-        same = np.ones(self.n_outputs, bool)
+            return np.where(same, self.ties, -1)
         for x, y in (
             (self.x_scale.mean, self.y_scale.mean),
             (self.x_scale.deviation, self.y_scale.deviation),

@@ -89,7 +89,7 @@ class Trail:
         start = np.maximum(self.at - before, self.first)
         return self.rows[np.maximum(start - n, self.first)]
 
-    def at_rows(self, which: np.ndarray) -> Trail:
+    def at_rows(self, which: np.ndarray | slice) -> Trail:
         """The same rows, seen from some rows of the call only."""
         return replace(self, at=self.at[which], first=self.first[which])
 

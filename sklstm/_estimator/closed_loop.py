@@ -53,12 +53,20 @@ def closed_loop(
     return made
 
 
+def check_one_way(feedback: Any, X_future: Any) -> None:
+    """Raise ValueError where two arguments say what the next rows are."""
+    if feedback is not None and X_future is not None:
+        raise ValueError(
+            "feedback and X_future both say what the next rows are. Pass one of them."
+        )
+
+
 def refuse_to_guess_rows(problem: str, n_features: int) -> None:
     """Raise ValueError: predictions are no rows, and nothing says what to feed."""
     raise ValueError(
         f"A prediction cannot be the next row: {problem}. Pass feedback=, a function of"
-        f" (prediction, k) that returns the next row, of shape ({n_features},), or to"
-        " an estimator's forecast X_future=, what is known of the rows to come."
+        f" (prediction, k) that returns the next row, of shape ({n_features},), or"
+        " X_future=, what is known of the rows to come."
     )
 
 

@@ -12,7 +12,7 @@ from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
 from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras
-from sklstm._training.recipe import without_output
+from sklstm._training.recipe import with_share
 
 
 class Exports(FittedAttributes):
@@ -124,10 +124,13 @@ class Exports(FittedAttributes):
         Returns
         -------
         weights : list of ndarray
-            For each LSTM layer its kernel (n_inputs, 4 * units), recurrent kernel
-            (units, 4 * units) and bias (4 * units,), gates in the order i, f, c, o;
-            then the head's kernel (units, n_outputs) and bias (n_outputs,). Those of
-            a ``model=`` function are in the order of the model that it returns.
+            For each layer its kernel (n_inputs, n_gates * units), recurrent kernel
+            (units, n_gates * units) and bias (n_gates * units,). An LSTM has four
+            gates, in the order i, f, c, o; a GRU three, in the order z, r, h, and a
+            bias of shape (2, 3 * units), for the input and for the state; a simple
+            recurrent layer counts as one. Then the head's kernel (units, n_outputs) and
+            bias (n_outputs,). Those of a ``model=`` function are in the order of the
+            model that it returns.
 
         Raises
         ------
@@ -140,8 +143,9 @@ class Exports(FittedAttributes):
         """A plain Keras model with these weights at another batch size.
 
         For serving or inspection, in zero state. The layers of the built-in network are
-        ordinary ``keras.layers.LSTM`` and ``Dense``, and a file it is saved to loads
-        without this package; those of a ``model=`` function are what it makes them.
+        ordinary ``keras.layers.LSTM``, ``GRU`` or ``SimpleRNN``, and ``Dense``, and a
+        file it is saved to loads without this package; those of a ``model=`` function
+        are what it makes them.
 
         Parameters
         ----------
@@ -179,7 +183,7 @@ class Exports(FittedAttributes):
         if fitted.lags is None:
             return None
         alone = copy.copy(self)
-        parameters = without_output(fitted.recipe, fitted.parameters)
+        parameters = with_share(fitted.recipe, fitted.parameters, 0.0)
         alone._fitted = replace(fitted, parameters=parameters)
         return alone
 

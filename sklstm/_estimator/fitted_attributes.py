@@ -55,6 +55,7 @@ class FittedAttributes(RoutedParameters):
     windows_ = FromFit(lambda fitted: "tiled" if fitted.recipe.is_tiled else "sliding")
     batch_size_ = FromFit(lambda fitted: fitted.recipe.batch_size)
     epochs_ = FromFit(lambda fitted: fitted.epochs)
+    network_share_ = FromFit(lambda fitted: fitted.share if fitted.lags else None)
     lags_ = FromFit(lambda fitted: fitted.lags)
     n_outputs_ = FromFit(lambda fitted: fitted.recipe.n_outputs)
     initial_weights_ = FromFit(lambda fitted: copied(fitted.initial.weights))

@@ -7,10 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklstm._checks import (
-    check_positive_int,
-    check_weights,
-)
+from sklstm._checks import check_each_output_has_weight, check_positive_int
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.outputs import zero_state
 from sklstm._compiled.training_program import learning_rate_of
@@ -26,7 +23,7 @@ from sklstm._estimator.settings import Settings
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
-from sklstm._training.recipe import Recipe, without_output
+from sklstm._training.recipe import Recipe, with_share
 from sklstm._training.train import Examples, train
 
 
@@ -67,9 +64,12 @@ class Fitting(Preparing):
             With sliding windows ``y[i]`` belongs to the window that ends at row i.
             With tiled windows it belongs to row i: each step of a window has a target.
             For sequences y has their form: an entry for each step of each of them.
-        sample_weight : array-like of shape (n_rows,), or list of these, default=None
+        sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), or list \
+                of these, default=None
             Weight of each row's loss; for sequences, in the form of y. A row of weight
-            0 still advances the state.
+            0 still advances the state. With a weight for each output of a row, which
+            a regressor takes, the loss of the row is the mean over its outputs of
+            weight times loss; outputs of weight 0 are not learnt from there.
         checkpoint : str or path-like, default=None
             A folder to keep the progress in, made if it is not there. After a crash the
             same call on the same data goes on from the last checkpoint and ends with
@@ -96,7 +96,9 @@ class Fitting(Preparing):
             For a parameter out of range; NaN, infinity or masked entries; too few rows
             for a window or a batch; weights that are all zero; a model that does not
             fit the data; a metric of several numbers; `warm_start` on a network of
-            another shape; and a loss that stops being a finite number.
+            another shape; weights of single outputs where the loss is not the mean over
+            outputs, or where an output has none above zero; and a loss that stops being
+            a finite number.
             For labels that run backwards or come twice in a series, and for gaps if
             `on_gap` is "raise"; for a missing series id; and, if stateful with sliding
             windows, for more than one series, or run if `on_gap` is "reset".
@@ -124,7 +126,7 @@ class Fitting(Preparing):
         y, is_missing = check_y(self, y, self._y_options, given, X)
         if checkpoint is not None:
             checkpoint = self._open_checkpoint(
-                checkpoint, checkpoint_every, given, y, sample_weight
+                checkpoint, checkpoint_every, given, (y, is_missing), sample_weight
             )
         found = checkpoint and checkpoint.found
         seed = found.seed if found else self._draw_seed()
@@ -138,13 +140,14 @@ class Fitting(Preparing):
         begins, y, weights = begins[order], y[order], weights[order]
         prepared = self._prepare(settings, given, begins, y, weights, target, seed)
         recipe, encoder = prepared.recipe, prepared.encoder
+        recipe.check_weighted_by(weights)
         initial = self._initial_parameters(recipe, seed)
-        epochs = settings.epochs
+        epochs, share = settings.epochs, 1.0
         if epochs == "auto":
             errors = choose_epochs(
                 prepared, initial, bool(self.shuffle), seed, settings.ema_momentum
             )
-            epochs = errors.best
+            epochs, share = errors.best, errors.share
             if self.verbose:
                 print(errors.text)
         epochs = int(epochs)
@@ -156,12 +159,12 @@ class Fitting(Preparing):
             recipe, given, encoded, begins, targets, weights, seed, settings.batch_size
         )
         zero = with_context(encoder, zero)
-        check_weights(weights, curriculum.trained)
+        check_each_output_has_weight(weights, curriculum.trained)
         if self.verbose:
             print(curriculum.text)
         learnt = train(
             recipe,
-            initial if epochs else without_output(recipe, initial),
+            initial,
             Examples(curriculum.windows, targets, weights),
             curriculum.layout,
             shuffled=curriculum.shuffled,
@@ -181,7 +184,7 @@ class Fitting(Preparing):
             target=target,
             input_shape=given.shape,
             initial=initial,
-            parameters=learnt.parameters,
+            parameters=with_share(recipe, learnt.parameters, share),
             history=joined(self.history_ if self._goes_on() else {}, learnt.history),
             n_windows=curriculum.n_windows,
             n_dropped=curriculum.n_dropped,
@@ -190,6 +193,7 @@ class Fitting(Preparing):
             state=zero,
             training_rows=rows,
             epochs=epochs,
+            share=share,
             encoder=encoder,
             axis=axis,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,17 @@ def _known_rows(fitted: Fitted, X_future, ids, last_seen, n_fed: int) -> np.ndar
     check_numbers("X_future", X_future)
     table, labels = read_labels(X_future, fitted.input_shape.series_id)
     values = _values(fitted, table)
+    places = next_rows(fitted, labels, ids, last_seen, n_fed)
+    return np.stack([values[place] for place in places])
+
+
+def next_rows(
+    fitted: Fitted, labels: RowLabels, ids, last_seen: np.ndarray, n_fed: int
+) -> list[np.ndarray]:
+    """Where the rows to feed lie among those labelled, for each series.
+
+    The parameters, and what is raised, are those of `future_feedback`.
+    """
     lanes = np.zeros(1, int)
     if ids is not None:
         if labels.ids is None:
@@ -87,20 +98,14 @@ def _known_rows(fitted: Fitted, X_future, ids, last_seen, n_fed: int) -> np.ndar
     if fitted.axis is not None and labels.time is not None:
         for place, last in zip(places, last_seen, strict=True):
             _check_follows(fitted.axis, labels, place[:n_fed], int(last))
-    return np.stack([values[place[:n_fed]] for place in places])
+    return [place[:n_fed] for place in places]
 
 
 def _values(fitted: Fitted, table) -> np.ndarray:
     """The columns of fit, as float64; NaN in those that the table lacks."""
     names, n_features = fitted.feature_names, fitted.input_shape.n_features
     if names is not None and isinstance(table, pd.DataFrame):
-        strange = [name for name in table.columns if name not in set(names)]
-        if strange:
-            raise ValueError(
-                f"X_future has the columns {strange}, which fit did not see. Its"
-                f" columns are among {list(names)}; those left out are filled from"
-                " predictions."
-            )
+        check_known_names(table, names)
         return table.reindex(columns=names).to_numpy(np.float64)
     values = np.asarray(table, np.float64)
     if values.ndim != 2 or values.shape[1] != n_features:
@@ -112,6 +117,26 @@ def _values(fitted: Fitted, table) -> np.ndarray:
     return values
 
 
+def check_known_names(table: pd.DataFrame, names: Iterable) -> None:
+    """Raise ValueError for columns of rows to come that are not among these names."""
+    strange = [name for name in table.columns if name not in set(names)]
+    if strange:
+        raise ValueError(
+            f"X_future has the columns {strange}, which fit did not see. Its columns"
+            f" are among {list(names)}; those left out are filled from predictions."
+        )
+
+
+def check_all_filled(left: Sequence) -> None:
+    """Raise ValueError where columns are left that no prediction fills."""
+    if len(left):
+        raise ValueError(
+            f"X_future lacks values of {list(left)}, which no prediction fills: the"
+            " target does not go on with these columns. Pass values for them, or"
+            " feedback=, a function that makes the next row."
+        )
+
+
 def _filled_columns(fitted: Fitted, known: np.ndarray) -> list[int]:
     """The column that each output fills; -1 where it fills none."""
     unknown = np.flatnonzero(np.isnan(known).any(axis=(0, 1)))
@@ -119,17 +144,11 @@ def _filled_columns(fitted: Fitted, known: np.ndarray) -> list[int]:
     columns = [-1] * n_outputs
     if fitted.encoder is not None:
         columns = list(map(int, fitted.encoder.columns_predicted))
-    if max(columns) < 0 and len(unknown) == n_outputs:
+    if max(columns) < 0 and len(unknown) == n_outputs and not fitted.why_not_next():
         columns = list(map(int, unknown))
     left = [int(column) for column in unknown if column not in columns]
-    if left:
-        names = fitted.feature_names
-        shown = left if names is None else [str(names[column]) for column in left]
-        raise ValueError(
-            f"X_future lacks values of {shown}, which no prediction fills: the target"
-            " does not go on with these columns. Pass values for them, or feedback=, a"
-            " function that makes the next row."
-        )
+    names = fitted.feature_names
+    check_all_filled(left if names is None else [str(names[k]) for k in left])
     return columns
 
 

@@ -71,7 +71,7 @@ def _is_ragged(X) -> bool:
 def check_y(
     estimator, y, y_options: dict[str, Any], given, X
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Targets as an array, numbers or labels, and which rows have none.
+    """Targets as an array, numbers or labels, and which of them are missing.
 
     Where targets may be missing, others stand in their places.
 
@@ -90,7 +90,7 @@ def check_y(
     Returns
     -------
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-    is_missing : ndarray of bool of shape (n_rows,)
+    is_missing : ndarray of bool of the shape of y
     """
     may_miss = estimator.missing == "ignore"
     if y is None:
@@ -110,7 +110,7 @@ def check_y(
             input_name="y",
             estimator=estimator,
         )
-        is_missing = np.isnan(y).reshape(len(y), -1).any(axis=1)
+        is_missing = np.isnan(y)
         y = _with_stand_ins(y, is_missing)
     else:
         check_nothing_masked("y", y)
@@ -126,7 +126,10 @@ def check_y(
 
 
 def _with_stand_ins(y: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
-    """Targets with the first one that there is in the places of those missing."""
+    """Targets with the first one that there is in the places of those missing.
+
+    For each output it is the first one of this output, if there is any.
+    """
     if not is_missing.any():
         return y
     if is_missing.all():
@@ -134,9 +137,11 @@ def _with_stand_ins(y: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
             f"y is missing in all {len(y)} rows, so there is nothing to learn from."
             " Give at least some rows a target."
         )
-    y = y.copy()
-    y[is_missing] = y[~is_missing][0]
-    return y
+    first = y[~is_missing][0]
+    if y.ndim == 2:
+        firsts = np.take_along_axis(y, is_missing.argmin(axis=0)[np.newaxis], axis=0)
+        first = np.where(is_missing.all(axis=0), first, firsts)
+    return np.where(is_missing, first, y)
 
 
 def _check_same_order(X, y) -> None:

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklstm._checks import (
-    check_weights,
-)
+from sklstm._checks import check_weights
 from sklstm._compiled.outputs import walk_on, zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import tiled
@@ -53,6 +51,7 @@ class PartialFitting(Preparing):
             )
         recipe, target = fitted.recipe, fitted.target
         weights = self._weights(given, y, sample_weight, target, is_missing)
+        recipe.check_weighted_by(weights)
         targets = target.encode(
             targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss
         )
@@ -123,6 +122,7 @@ class PartialFitting(Preparing):
         if n_trained <= 0:
             return fitted, rows
         n_context = len(before.context)
+        unused = np.zeros_like(rows.weights, shape=(n_context, *rows.weights.shape[1:]))
         table = lay_in_lanes(full[:n_trained], before.position, n_lanes)
         recipe, learning_rate = self._changed_learning_rate(fitted.recipe)
         learnt = train(
@@ -131,7 +131,7 @@ class PartialFitting(Preparing):
             Examples(
                 windows,
                 np.pad(rows.targets, ((n_context, 0), (0, 0))),
-                np.pad(rows.weights, (n_context, 0)),
+                np.concatenate([unused, rows.weights]),
             ),
             table,
             learning_rate=learning_rate,

@@ -10,7 +10,11 @@ from sklearn.utils import check_array
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator import sliding, tiled
-from sklstm._estimator.closed_loop import closed_loop, refuse_to_guess_rows
+from sklstm._estimator.closed_loop import (
+    check_one_way,
+    closed_loop,
+    refuse_to_guess_rows,
+)
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.following import follow
 from sklstm._estimator.future import future_feedback
@@ -85,7 +89,9 @@ class Predicting(FittedAttributes):
     def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
-        The state stays as it is.
+        The state stays as it is. Where targets are values further ahead (the horizons
+        of `frame_series`), `predict` gives them all at once for the last row; this
+        call then needs `feedback`, or `X_future` and a target of one row ahead.
 
         Parameters
         ----------
@@ -107,10 +113,10 @@ class Predicting(FittedAttributes):
         X_future : DataFrame or array-like of shape (n_rows, n_features), default=None
             What is known of the rows to come, such as calendar features, in place of
             `feedback`. A frame has the known columns; an array has all, with NaN where
-            nothing is known. What is not known is filled from predictions, where y goes
-            on with a column of X. Its first row is the one after the last row seen, and
-            it has at least as many rows of each series as steps are fed: `n_steps`, or
-            one less with `start`. Labels are checked.
+            nothing is known. What is not known is filled from predictions, where y is
+            the next value of a column of X. Its first row is the one after the last row
+            seen, and it has at least as many rows of each series as steps are fed:
+            `n_steps`, or one less with `start`. Labels are checked.
 
         Returns
         -------
@@ -137,12 +143,8 @@ class Predicting(FittedAttributes):
         n_steps = check_positive_int("n_steps", n_steps)
         check_takes_rows(fitted)
         n_features = fitted.input_shape.n_features
-        problem = fitted.target.why_not_a_row(n_features)
-        if feedback is not None and X_future is not None:
-            raise ValueError(
-                "feedback and X_future both say what the next rows are. Pass one of"
-                " them."
-            )
+        problem = fitted.why_not_next() or fitted.target.why_not_a_row(n_features)
+        check_one_way(feedback, X_future)
         if feedback is None and X_future is None and problem:
             refuse_to_guess_rows(problem, n_features)
         walker, is_one = self._forecaster(fitted, start, series)

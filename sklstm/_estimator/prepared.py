@@ -25,7 +25,7 @@ class Prepared:
     begins : ndarray of bool of shape (n_rows,)
         Rows that begin a new run.
     y, weights : ndarray
-        A target and a weight for each row.
+        A target for each row, and a weight for it or for each of its outputs.
     target : ContinuousTarget or ClassTarget
     recipe : Recipe
     lesson : Lesson or None

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from sklstm._checks import (
     check_bool,
     check_fraction,
-    check_numbers,
     check_option,
     check_units,
     check_verbose,
@@ -24,8 +22,10 @@ from sklstm._estimator.encoded import lesson_of
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.given import Given
 from sklstm._estimator.prepared import Prepared
+from sklstm._estimator.sample_weights import check_sample_weight, without_missing
 from sklstm._estimator.settings import Settings
 from sklstm._network.architecture import StackedLSTM
+from sklstm._network.cells import CELLS
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 
 
@@ -44,6 +44,7 @@ class Preparing(FittedAttributes):
 
     def _check_parameters(self) -> None:
         check_units(self.units)
+        check_option("cell", self.cell, tuple(CELLS))
         check_option("on_gap", self.on_gap, ("warn", "reset", "raise", "ignore"))
         check_option("missing", self.missing, ("raise", "ignore"))
         for name in ("stateful", "drop_remainder", "shuffle", "warm_start"):
@@ -115,27 +116,20 @@ class Preparing(FittedAttributes):
             batch_size=batch_size,
             return_sequences=is_tiled,
             n_skip=shape.n_skip,
+            cell=self.cell,
         )
         return stacked_recipe(network, seed, choices, target, carries)
 
     def _weights(
         self, given: Given, y, sample_weight, target, is_missing: np.ndarray
     ) -> np.ndarray:
-        """Weights of rows, of shape (n,); 0 where the target is missing."""
+        """Weights of rows, or of outputs of rows; 0 where the target is missing."""
         if given.sequences is not None:
             sample_weight = given.sequences.flat("sample_weight", sample_weight)
-        check_numbers("sample_weight", sample_weight)
-        weights = _check_sample_weight(
-            sample_weight, given.X, dtype=np.float32, copy=True
-        )
-        if not np.isfinite(weights).all():  # one number for all is not checked there
-            raise ValueError(
-                f"sample_weight={sample_weight!r} must be finite. Pass one weight for"
-                " each row, or None for equal ones."
-            )
+        by_output = bool(self._y_options.get("multi_output"))
+        weights = check_sample_weight(sample_weight, y, by_output)
         weights = np.asarray(self._weigh_rows(y, weights, target), np.float32)
-        # weights of a pandas Series are read-only, also where they are a copy
-        return np.where(is_missing, np.float32(0), weights)
+        return without_missing(weights, is_missing)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._network import cell
+from sklstm._network.cells import CELLS, Cell
+from sklstm._network.cells.cell import glorot_uniform
 from sklstm._tensorflow import keras
 
 
 @dataclass(frozen=True)
 class StackedLSTM:
-    """Description of a stack of LSTM layers with a dense layer, the head, on top.
+    """Description of a stack of recurrent layers with a dense layer, the head, on top.
 
     Parameters
     ----------
     units : tuple of int
-        Units of each LSTM layer.
+        Units of each recurrent layer.
     dropout : float
         Share of each layer's outputs dropped before the next layer.
     n_outputs : int
@@ -45,8 +46,10 @@ class StackedLSTM:
         Whether there is an output at each step of a window, and not at its last alone.
     n_skip : int
         How many of the features, the last ones, are added to the head's output before
-        its activation and are not read by the LSTM layers: 0 or `n_outputs`. They hold
-        the forecast of a linear skip.
+        its activation and are not read by the recurrent layers: 0 or `n_outputs`. They
+        hold the forecast of a linear skip.
+    cell : {"lstm", "gru", "rnn"}
+        What the recurrent layers are made of.
     """
 
     units: tuple[int, ...]
@@ -58,6 +61,12 @@ class StackedLSTM:
     batch_size: int | None
     return_sequences: bool = False
     n_skip: int = 0
+    cell: str = "lstm"
+
+    @property
+    def kind(self) -> Cell:
+        """The facts of the cell."""
+        return CELLS[self.cell]
 
     @property
     def key(self) -> tuple:
@@ -78,11 +87,12 @@ class StackedLSTM:
         return replace(self, batch_size=1, sequence_length=1)
 
     def zero_states(self) -> tuple[tuple[np.ndarray, ...], ...]:
-        """Zero h and c of each layer, of shape (B, units); empty if it is stateless."""
+        """Zero states of each layer, of shape (B, units); empty if it is stateless."""
         if self.batch_size is None:
             return ()
         shapes = [(self.batch_size, units) for units in self.units]
-        return tuple((np.zeros(s, np.float32), np.zeros(s, np.float32)) for s in shapes)
+        names = self.kind.states
+        return tuple(tuple(np.zeros(s, np.float32) for _ in names) for s in shapes)
 
     def build(self) -> keras.Model:
         """Build a plain Keras model, whose weights the caller sets afterwards.
@@ -95,14 +105,14 @@ class StackedLSTM:
         stack: list[Any] = [layers.Input(batch_shape=shape)]
         for k, units in enumerate(self.units):
             stack.append(
-                layers.LSTM(
+                self.kind.keras_layer(
                     units,
                     return_sequences=self.return_sequences or k + 1 < len(self.units),
                     stateful=self.batch_size is not None,
                     kernel_initializer=initializers.GlorotUniform(seed=0),
                     recurrent_initializer=initializers.Orthogonal(seed=0),
                     seed=0,
-                    name=f"lstm_{k + 1}",
+                    name=f"{self.cell}_{k + 1}",
                 )
             )
             if self.dropout:
@@ -115,29 +125,29 @@ class StackedLSTM:
             name="head",
         )
         if not self.n_skip:
-            return keras.Sequential([*stack, head], name="stateful_lstm")
+            return keras.Sequential([*stack, head], name=f"stateful_{self.cell}")
         x = keras.Input(batch_shape=shape)
         hidden = x[..., : -self.n_skip]
         for layer in [*stack[1:], head]:
             hidden = layer(hidden)
         outputs = layers.Add(name="skip")([hidden, x[..., -self.n_skip :]])
         outputs = layers.Activation(self.activation, name="output")(outputs)
-        return keras.Model(x, outputs, name="stateful_lstm")
+        return keras.Model(x, outputs, name=f"stateful_{self.cell}")
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Initial weights of Keras's default kind, drawn from `rng`.
 
-        They are in the order of ``build().weights``: those of each LSTM layer (see
-        `cell.initial_weights`), then a Glorot-uniform kernel and a zero bias of the
+        They are in the order of ``build().weights``: those of each recurrent layer (see
+        `Cell.initial_weights`), then a Glorot-uniform kernel and a zero bias of the
         head.
         """
         weights: list[np.ndarray] = []
         for n_inputs, units in self._layer_sizes:
-            weights += cell.initial_weights(rng, n_inputs, units)
+            weights += self.kind.initial_weights(rng, n_inputs, units)
         head, head_bias = self.weight_shapes[-2:]
         return [
             *weights,
-            cell.glorot_uniform(rng, *head),
+            glorot_uniform(rng, *head),
             np.zeros(head_bias, np.float32),
         ]
 
@@ -146,12 +156,12 @@ class StackedLSTM:
         """Shapes of ``build().weights``, known without building the model."""
         shapes: list[tuple[int, ...]] = []
         for n_inputs, units in self._layer_sizes:
-            shapes += cell.weight_shapes(n_inputs, units)
+            shapes += self.kind.weight_shapes(n_inputs, units)
         return [*shapes, (self.units[-1], self.n_outputs), (self.n_outputs,)]
 
     @property
     def _layer_sizes(self) -> list[tuple[int, int]]:
-        """The number of inputs and the number of units of each LSTM layer."""
+        """The number of inputs and the number of units of each recurrent layer."""
         return list(itertools.pairwise((self.n_features - self.n_skip, *self.units)))
 
 

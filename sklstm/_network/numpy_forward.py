@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit, softmax
 
-from sklstm._network import cell
 from sklstm._network.architecture import StackedLSTM
 from sklstm._rows.lanes import EMPTY
 from sklstm._rows.windows import Windows
@@ -33,7 +32,7 @@ def is_short(network: StackedLSTM, n_steps: int, n_lanes: int) -> bool:
     Only the sizes decide, and not whether a compiled program is at hand: the same call
     always gives the same answer, to the last bit.
     """
-    width = cell.N_GATES * n_lanes * sum(network.units)
+    width = network.kind.n_gates * n_lanes * sum(network.units)
     step = len(network.units) * 12e-6 + width * 8e-9  # seconds, as measured
     return n_steps * step < WORTH_COMPILING
 
@@ -50,13 +49,14 @@ class NumpyPass:
 
     def __init__(self, network: StackedLSTM, weights: Sequence[np.ndarray]):
         *recurrent, self.head, self.head_bias = weights
+        self.cell = network.kind
         self.layers = [
-            _halved(units, *recurrent[3 * k : 3 * k + 3])
-            for k, units in enumerate(network.units)
+            self.cell.numpy_weights(*recurrent[3 * k : 3 * k + 3])  # W, R and b
+            for k in range(len(network.units))
         ]
         self.n_outputs, self.n_skip = network.n_outputs, network.n_skip
         self.sequence_length = network.sequence_length
-        self.activation = _ACTIVATIONS[network.activation]
+        self.activation = ACTIVATIONS[network.activation]
         self.is_stateful = network.batch_size is not None
 
     def put_rows(self, windows: Windows) -> Windows:
@@ -82,7 +82,7 @@ class NumpyPass:
         """`forward` for a single window of shape (T, F), read by one lane."""
         W, _, b = self.layers[0]
         n_read = window.shape[1] - self.n_skip
-        z = (window[:, :n_read] @ W + b)[np.newaxis]  # (1, T, 4U)
+        z = (window[:, :n_read] @ W + b)[np.newaxis]  # (1, T, C * U)
         after = [[array.copy() for array in layer] for layer in states]
         lanes = slice(lane, lane + 1)
         h = self._stack(z, None, lanes, after if self.is_stateful else None)
@@ -121,13 +121,13 @@ class NumpyPass:
         outputs, parts = [], []
         for first in range(0, n_lanes, n_at_once):
             lanes = slice(first, first + n_at_once)
-            before = [(h[lanes], c[lanes]) for h, c in states]
+            before = [tuple(array[lanes] for array in layer) for layer in states]
             made, after = self._forward_lanes(
                 x[:, lanes], part(live, lanes), part(begins, lanes), before
             )
             outputs.append(made)
             parts.append(after)
-        layers = zip(*parts, strict=True)  # each (h, c) of every part
+        layers = zip(*parts, strict=True)  # each layer's states of every part
         joined = (tuple(map(np.concatenate, zip(*of, strict=True))) for of in layers)
         return np.concatenate(outputs, axis=1), tuple(joined)
 
@@ -136,19 +136,18 @@ class NumpyPass:
         n_steps, n_lanes, n_features = x.shape
         hs, skip = np.split(x, [n_features - self.n_skip], axis=2)
         after = []
-        for (W, R, b), (h, c) in zip(self.layers, states, strict=True):
-            z = hs @ W + b  # (n_steps, n_lanes, 4U)
+        for (W, R, b), state in zip(self.layers, states, strict=True):
+            z = hs @ W + b  # (n_steps, n_lanes, C * U)
             hs = np.empty((n_steps, n_lanes, len(R)), np.float32)
             for t in range(n_steps):
                 if begins is not None and begins[t].any():
-                    h = np.where(begins[t, :, np.newaxis], np.float32(0), h)
-                    c = np.where(begins[t, :, np.newaxis], np.float32(0), c)
-                h_t, c_t = _one_step(z[t], h, c, R)
+                    zero = [np.zeros_like(array) for array in state]
+                    state = _where(begins[t, :, np.newaxis], zero, state)
+                made = self.cell.numpy_step(z[t], state, R)
                 if live is not None:
-                    is_live = live[t, :, np.newaxis]
-                    h_t, c_t = np.where(is_live, h_t, h), np.where(is_live, c_t, c)
-                hs[t], h, c = h_t, h_t, c_t
-            after.append((h, c))
+                    made = _where(live[t, :, np.newaxis], made, state)
+                hs[t], state = made[0], made
+            after.append(state)
         outputs = hs.reshape(n_steps * n_lanes, -1) @ self.head + self.head_bias
         if self.n_skip:
             outputs += skip.reshape(n_steps * n_lanes, -1)
@@ -157,7 +156,7 @@ class NumpyPass:
     def _walk(self, windows, table, lengths, states) -> np.ndarray:
         """Outputs of shape (K, B, n_outputs); advances `states` in place, if any."""
         W, _, b = self.layers[0]
-        z = windows.rows @ W + b  # (n_rows, 4U): once for a row, not for each window
+        z = windows.rows @ W + b  # (n_rows, C * U): once for a row, not for each window
         steps = np.arange(1 - self.sequence_length, 1)
         outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
         at = np.maximum(table[..., np.newaxis] + steps, 0)  # (K, B, T)
@@ -173,7 +172,7 @@ class NumpyPass:
     def _stack(self, z, live, lanes, states) -> np.ndarray:
         """The last layer's h of shape (L, U), after all steps of L windows.
 
-        z, of shape (L, T, 4U), holds the first layer's inputs times its kernel, plus
+        z, of shape (L, T, C * U), holds the first layer's inputs times its kernel, plus
         its bias. If there are `states`, they are advanced in place.
         """
         hs: list[np.ndarray] = []
@@ -181,45 +180,36 @@ class NumpyPass:
             if k:
                 z = np.stack(hs, axis=1) @ W + b
             if states is None:
-                h = c = np.zeros((len(z), len(R)), np.float32)
+                zero = np.zeros((len(z), len(R)), np.float32)
+                before = (zero,) * len(self.cell.states)
             else:
-                h, c = states[k][0][lanes], states[k][1][lanes]
-            hs, c = _run_layer(z, h, c, R, live)
+                before = tuple(array[lanes] for array in states[k])
+            hs, after = self._run_layer(z, before, R, live)
             if states is not None:
-                states[k][0][lanes], states[k][1][lanes] = hs[-1], c
+                for array, value in zip(states[k], after, strict=True):
+                    array[lanes] = value
         return hs[-1]
 
-
-def _run_layer(z, h, c, R, live):
-    """The h after each step, as a list, and the last c, each of shape (L, U)."""
-    hs = []
-    for t in range(z.shape[1]):
-        h_t, c_t = _one_step(z[:, t], h, c, R)
-        if live is None:
-            h, c = h_t, c_t
-        else:
-            h = np.where(live[:, t, np.newaxis], h_t, h)
-            c = np.where(live[:, t, np.newaxis], c_t, c)
-        hs.append(h)
-    return hs, c
+    def _run_layer(self, z, state, R, live):
+        """The h after each step, as a list, and the last state, of shape (L, U)."""
+        hs = []
+        for t in range(z.shape[1]):
+            made = self.cell.numpy_step(z[:, t], state, R)
+            if live is not None:
+                made = _where(live[:, t, np.newaxis], made, state)
+            state = made
+            hs.append(state[0])
+        return hs, state
 
 
-def _one_step(z, h, c, R):
-    """The next h and c, of shape (L, U), from gate inputs z of shape (L, 4U)."""
-    i, f, g, o = cell.gate_slices(len(R))
-    a = np.tanh(z + h @ R)  # (L, 4U)
-    s = 0.5 * a + 0.5  # the sigmoids; the columns of g are not used
-    c = s[:, f] * c + s[:, i] * a[:, g]
-    return s[:, o] * np.tanh(c), c
+def _where(mask, values, otherwise) -> tuple:
+    """Of each pair of arrays, the first where the mask is True, else the second."""
+    pairs = zip(values, otherwise, strict=True)
+    return tuple(np.where(mask, *pair) for pair in pairs)
 
 
-def _halved(units: int, kernel, recurrent_kernel, bias):
-    """A layer's weights times `cell.halves`, so that one ``tanh`` serves all gates."""
-    halves = cell.halves(units)
-    return kernel * halves, recurrent_kernel * halves, bias * halves
-
-
-_ACTIVATIONS = {
+#: Of the head, by name.
+ACTIVATIONS = {
     "linear": lambda z: z,
     "sigmoid": expit,
     "softmax": functools.partial(softmax, axis=1),

@@ -20,12 +20,13 @@ from functools import partial
 import numpy as np
 
 from sklstm._network.architecture import StackedLSTM, UserNetwork, state_variables
-from sklstm._network.lstm_kernel import (
-    lstm,
-    lstm_forward,
-    lstm_weights,
+from sklstm._network.cells import Cell
+from sklstm._network.recurrent_loops import (
+    recur,
+    recur_forward,
     speed_up,
     stack_weights,
+    weights_of,
     with_ones,
 )
 from sklstm._tensorflow import keras, tf
@@ -39,7 +40,7 @@ def graph_of(network: StackedLSTM | UserNetwork) -> KerasGraph | StackedGraph:
     """Build the network's Keras model and return the graph that runs it."""
     model = network.build()
     if isinstance(network, StackedLSTM):
-        return StackedGraph(model)
+        return StackedGraph(model, network.kind)
     speed_up(model)
     return KerasGraph(model)
 
@@ -109,7 +110,7 @@ class KerasGraph:
         """Outputs of shape (T, B, n_outputs) and the states after `n_steps` steps.
 
         The model takes one step at a time; `x`, `live` and `carry` are as in
-        `lstm_forward`.
+        `recur_forward`.
         """
         n_outputs = self.model.outputs[0].shape[-1]
         shape = (x.shape[1], n_outputs)
@@ -143,23 +144,26 @@ class StackedGraph:
     Parameters
     ----------
     model : keras.Model
-        A model that `StackedLSTM.build` returned: LSTM layers, each followed by a
+        A model that `StackedLSTM.build` returned: recurrent layers, each followed by a
         Dropout layer if the network has dropout, and a Dense layer as its head.
+    cell : Cell
+        What the recurrent layers are made of.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, cell: Cell):
         self.model = model
+        self._cell = cell
         self._is_stateful = bool(state_variables(model))
-        kinds = keras.layers.LSTM, keras.layers.Dropout
-        lstms, self._dropouts = (
+        kinds = cell.keras_layer, keras.layers.Dropout
+        recurrent, self._dropouts = (
             [layer for layer in model.layers if isinstance(layer, kind)]
             for kind in kinds
         )
         head = next(v for v in model.layers if isinstance(v, keras.layers.Dense))
         self._activation = model.layers[-1].activation
-        self._n_skip = model.inputs[0].shape[-1] - lstms[0].cell.kernel.shape[0]
-        self._units = [layer.units for layer in lstms]
-        self._variables = [*map(lstm_weights, lstms), (head.kernel, head.bias)]
+        self._n_skip = model.inputs[0].shape[-1] - recurrent[0].cell.kernel.shape[0]
+        self._units = [layer.units for layer in recurrent]
+        self._variables = [*map(weights_of, recurrent), (head.kernel, head.bias)]
 
     def trained_variables(self, optimizer: keras.optimizers.Optimizer) -> list:
         """The variables that an optimizer updates: blocks, if the result is the same.
@@ -170,7 +174,7 @@ class StackedGraph:
         if not _is_elementwise(optimizer):
             return self.model.trainable_variables
         return [
-            keras.Variable(tf.zeros((sum(_heights(layer)), layer[-1].shape[0])))
+            keras.Variable(tf.zeros((sum(_heights(layer)), layer[-1].shape[-1])))
             for layer in self._variables
         ]
 
@@ -225,14 +229,11 @@ class StackedGraph:
         live = None if mask is None else tf.transpose(mask)[:, :, tf.newaxis]
         *blocks, head = weights
         after: list = []
-        for k, (block, units) in enumerate(zip(blocks, self._units, strict=True)):
-            if self._is_stateful:
-                h, c = states[2 * k : 2 * k + 2]
-            else:
-                h = c = tf.zeros((tf.shape(x)[0], units))
-            hs, h, c = lstm(hs, h, c, block, live)
-            after += [h, c]
-            hs = h if k + 1 == len(blocks) else hs
+        for k, block in enumerate(blocks):
+            before = self._before(k, states, tf.shape(x)[0])
+            hs, made = recur(self._cell, hs, before, block, live)
+            after += made
+            hs = made[0] if k + 1 == len(blocks) else hs
             if self._dropouts:
                 hs = self._dropouts[k](hs, training=training)
         outputs = self._activation(with_ones(hs) @ head)
@@ -241,15 +242,15 @@ class StackedGraph:
     def over_tile(self, weights, x, carry, steps, states: Sequence) -> tuple:
         """Outputs of shape (T * B, n_outputs) and the states after a tile, in training.
 
-        `x` has shape (T, B, F); `carry` and `steps` are as in `lstm`.
+        `x` has shape (T, B, F); `carry` and `steps` are as in `recur`.
         """
         *blocks, head = weights
         hs, skip = self._split(x)
         after = []
         for k, block in enumerate(blocks):
-            h, c = states[2 * k : 2 * k + 2]
-            hs, h, c = lstm(hs, h, c, block, carry=carry, steps=steps)
-            after += [h, c]
+            before = self._of_layer(k, states)
+            hs, made = recur(self._cell, hs, before, block, carry=carry, steps=steps)
+            after += made
             if self._dropouts:
                 hs = self._dropouts[k](hs, training=True)
         return self._head(hs, head, skip), after
@@ -257,17 +258,30 @@ class StackedGraph:
     def over_steps(self, weights, x, n_steps, live, carry, states: Sequence) -> tuple:
         """Outputs of shape (T, B, n_outputs) and the states after `n_steps` steps.
 
-        `x`, `live` and `carry` are as in `lstm_forward`.
+        `x`, `live` and `carry` are as in `recur_forward`.
         """
         *blocks, head = weights
         hs, skip = self._split(x)
         after = []
         for k, block in enumerate(blocks):
-            h, c = states[2 * k : 2 * k + 2]
-            hs, h, c = lstm_forward(hs, h, c, block, n_steps, live, carry)
-            after += [h, c]
+            before = self._of_layer(k, states)
+            hs, made = recur_forward(
+                self._cell, hs, before, block, n_steps, live, carry
+            )
+            after += made
         outputs = self._head(hs, head, skip)
         return tf.reshape(outputs, (*hs.shape[:2], outputs.shape[-1])), after
+
+    def _of_layer(self, k: int, states: Sequence) -> Sequence:
+        """The states of layer k."""
+        n = len(self._cell.states)
+        return states[n * k : n * (k + 1)]
+
+    def _before(self, k: int, states: Sequence, n_lanes) -> Sequence:
+        """The states of layer k before windows; zero in a stateless network."""
+        if self._is_stateful:
+            return self._of_layer(k, states)
+        return [tf.zeros((n_lanes, self._units[k]))] * len(self._cell.states)
 
     def _split(self, x):
         """What the layers read of x, (T, B, F), and what is added to the outputs."""
@@ -297,7 +311,7 @@ class StackedGraph:
         faster. With dropout there is one group, since parallel groups would draw from
         one random state in no fixed order.
         """
-        n_weights = sum(sum(_heights(v)) * v[-1].shape[0] for v in self._variables)
+        n_weights = sum(sum(_heights(v)) * v[-1].shape[-1] for v in self._variables)
         is_little = 6 * n_lanes * n_steps * n_weights < LEAST_GROUPED
         if is_little or self._dropouts or tf.config.list_logical_devices("GPU"):
             return 1

@@ -26,7 +26,8 @@ class RecurrentState:
     ----------
     layers : tuple of tuple of ndarray of shape (n_lanes, units)
         For each recurrent layer its state arrays: ``(h, c)`` for an LSTM, ``(h,)``
-        for a GRU. Empty for a stateless network with sliding windows.
+        for a GRU or a simple recurrent layer. Empty for a stateless network with
+        sliding windows.
     context : ndarray of shape (n_context, n_features) or \
             (n_series, sequence_length - 1, n_features)
         The last rows seen, which the next windows reach back into: at most

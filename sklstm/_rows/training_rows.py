@@ -90,7 +90,10 @@ class TrainingRows:
 
 @dataclass(frozen=True, eq=False)
 class Untrained:
-    """Rows that `partial_fit` has yet to train on, and the state before them."""
+    """Rows that `partial_fit` has yet to train on, and the state before them.
+
+    Weights have shape (n,), or (n, n_outputs) where outputs have weights of their own.
+    """
 
     X: np.ndarray
     targets: np.ndarray
@@ -99,10 +102,16 @@ class Untrained:
 
     def then(self, more: Untrained) -> Untrained:
         """These rows and those after them."""
+        weights = [self.weights, more.weights]
+        if weights[0].ndim != weights[1].ndim:  # outputs have weights in one of them
+            weights = [
+                np.broadcast_to(part.reshape(len(part), -1), rows.targets.shape)
+                for part, rows in zip(weights, (self, more), strict=True)
+            ]
         return Untrained(
             np.concatenate([self.X, more.X]),
             np.concatenate([self.targets, more.targets]),
-            np.concatenate([self.weights, more.weights]),
+            np.concatenate(weights),
             self.before,
         )
 

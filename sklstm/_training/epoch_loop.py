@@ -21,6 +21,7 @@ from sklstm._compiled.device_arrays import (
     to_numpy,
 )
 from sklstm._compiled.training_program import MOST_PASSES, Trainer
+from sklstm._network.losses import batch_loss
 from sklstm._rows.lanes import EMPTY
 from sklstm._rows.tiles import Tiles
 from sklstm._tensorflow import keras, tf
@@ -411,7 +412,8 @@ class TrainingRun:
         y_pred = tf.constant(held_out.outputs(self.trainer, self.rows, states))
         y, w = tf.constant(held_out.targets), tf.constant(held_out.weights)
         self._model._clear_losses()  # those of activities belong to the traced pass
-        loss = self._model.compute_loss(None, y, y_pred, w, training=False)
+        given = None, y, y_pred, w
+        loss = batch_loss(self._model, self.trainer.loss, *given, training=False)
         logs = {"loss": float(loss)}
         if self.metrics:
             self._model.reset_metrics()

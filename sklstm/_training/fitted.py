@@ -44,6 +44,8 @@ class Fitted:
         The rows of the last fit; None where `partial_fit` alone has trained.
     epochs : int
         Passes over the rows of the last fit.
+    share : float
+        How much of the network's output is added to the linear skip, in the weights.
     encoder : RowEncoder or None
         What stands between rows and the network; None where it reads them as they are.
     axis : TimeAxis or None
@@ -66,6 +68,7 @@ class Fitted:
     state: RecurrentState
     training_rows: TrainingRows | None = None
     epochs: int = 0
+    share: float = 1.0
     encoder: RowEncoder | None = None
     axis: TimeAxis | None = None
     waiting: Untrained | None = None
@@ -87,6 +90,16 @@ class Fitted:
         """Names of X's columns, where it was a frame."""
         names = self.input_shape.feature_names
         return None if names is None else np.array(names, dtype=object)
+
+    def why_not_next(self) -> str:
+        """What else predictions are than values of the next row; "" if not told."""
+        ahead = [] if self.encoder is None else np.unique(self.encoder.ahead).tolist()
+        if max(ahead, default=1) > 1:
+            return (
+                f"its values are those of the row(s) {ahead} steps ahead, which"
+                " predict gives at once for the last row seen"
+            )
+        return ""
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions in the form of y, from outputs of shape (n, n_outputs)."""

@@ -13,7 +13,7 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
 from sklstm._compiled.training_program import learning_rate_of, optimizer_key
 from sklstm._network.architecture import StackedLSTM, UserNetwork, sharing_key
-from sklstm._network.losses import pack_loss, unpack_loss
+from sklstm._network.losses import check_taken_apart, pack_loss, unpack_loss
 from sklstm._tensorflow import keras
 
 
@@ -86,6 +86,11 @@ class Recipe:
             " that is a number may change to another one."
         )
 
+    def check_weighted_by(self, weights: np.ndarray) -> None:
+        """Raise ValueError for weights of outputs that the loss has no room for."""
+        if weights.ndim == 2:
+            check_taken_apart(self.loss, weights.shape[1])
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "loss": pack_loss(self.loss)}
 
@@ -122,13 +127,16 @@ def stacked_recipe(
     )
 
 
-def without_output(recipe: Recipe, parameters: Parameters) -> Parameters:
-    """The parameters of a network that adds nothing to its linear skip, if any."""
-    *layers, head, bias = parameters.weights
-    if not recipe.network.n_skip:
+def with_share(recipe: Recipe, parameters: Parameters, share: float) -> Parameters:
+    """The parameters of a network that adds a share of its output to its linear skip.
+
+    Those given where it has none.
+    """
+    if share == 1 or not recipe.network.n_skip:
         return parameters
-    weights = (*layers, np.zeros_like(head), np.zeros_like(bias))
-    return replace(parameters, weights=weights)
+    *layers, head, bias = parameters.weights
+    part = np.float32(share)
+    return replace(parameters, weights=(*layers, head * part, bias * part))
 
 
 def user_recipe(

@@ -21,7 +21,7 @@ from sklstm._training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows or windows, with a target and a weight for each."""
+    """Rows or windows, with a target and a weight for each, or for each output."""
 
     windows: Windows | PlainRows
     targets: np.ndarray

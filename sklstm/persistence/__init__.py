@@ -134,6 +134,7 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "training": {
             **_describe_training(recipe, lacking),
             "epochs": int(fitted.epochs),
+            "share": float(fitted.share),
         },
         "input": _put_input(arrays, ids, fitted),
         "encoder": put_encoder(arrays, ids, fitted.encoder),

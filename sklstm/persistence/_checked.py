@@ -58,6 +58,10 @@ class Store:
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self._left = dict(arrays)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the array of that name, without taking it; () if it is not there."""
+        return np.shape(self._left.get(name, 0))
+
     def shapes(self, prefix: str) -> list[tuple[int, ...]]:
         """Shapes of the arrays ``prefix/0``, ``prefix/1``, ... without taking them."""
         shapes: list[tuple[int, ...]] = []
@@ -159,6 +163,11 @@ def is_side(value: Any) -> bool:
 def is_share(value: Any) -> bool:
     """A number from 0 up to, but not including, 1."""
     return type(value) in (int, float) and 0 <= value < 1
+
+
+def is_part(value: Any) -> bool:
+    """A number from 0 to 1."""
+    return type(value) in (int, float) and 0 <= value <= 1
 
 
 def is_list_of(fits: Check) -> Check:

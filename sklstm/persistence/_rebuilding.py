@@ -30,6 +30,7 @@ from sklstm.persistence._checked import (
     is_dict,
     is_dict_of_str,
     is_list_of,
+    is_part,
     is_side,
     is_str,
     one_of,
@@ -148,7 +149,7 @@ class _Rebuilding:
             encoder=encoder,
             **self._states(recipe, encoder, ids),
         )
-        fitted = replace(fitted, epochs=self._epochs(fitted))
+        fitted = replace(fitted, epochs=self._epochs(fitted), share=self._share())
         self._route(estimator)
         self.store.close()
         estimator._fitted = fitted
@@ -225,6 +226,13 @@ class _Rebuilding:
         if fitted.training_rows is None or not is_count(asked):
             return 0
         return min(asked, len(fitted.history.get("loss", ())))
+
+    def _share(self) -> float:
+        """How much of the network is added to the linear map; all in older files."""
+        training = self.fields.within("training")
+        if "share" not in training.values:
+            return 1.0
+        return training.take("share", is_part)
 
     def _input_shape(self, recipe: Recipe, encoder: RowEncoder | None) -> InputShape:
         """What X looked like."""

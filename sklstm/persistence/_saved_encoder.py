@@ -54,7 +54,8 @@ def put_encoder(
     if skip is not None:
         numbers |= {"skip/weights": skip.weights, "skip/intercept": skip.intercept}
     arrays |= {f"encoder/{n}": np.asarray(v, np.float64) for n, v in numbers.items()}
-    arrays["encoder/ties"] = np.asarray(encoder.ties, np.int64)
+    for name in ("ties", "ahead"):
+        arrays[f"encoder/{name}"] = np.asarray(getattr(encoder, name), np.int64)
     return {
         "series": ids.put(encoder.series),
         "scales": list(scales),
@@ -106,6 +107,7 @@ def take_encoder(
         series=series,
         skip=None if lags is None else _take_skip(store, lags, n_features, n_outputs),
         ties=_take_ties(store, n_features, n_outputs),
+        ahead=_take_ahead(store, n_outputs),
         residual=_take_positive(store, "residual", (n_outputs,)),
         **scales,
     )
@@ -149,6 +151,13 @@ def _take_ties(store: Store, n_features: int, n_outputs: int) -> np.ndarray:
     if ((ties < -1) | (ties >= n_features)).any():
         raise damaged("the columns that its targets go on with", ties.tolist())
     return ties
+
+
+def _take_ahead(store: Store, n_outputs: int) -> np.ndarray:
+    ahead = store.take("encoder/ahead", (n_outputs,), "int64")
+    if (ahead < 1).any():
+        raise damaged("how many rows ahead its targets are", ahead.tolist())
+    return ahead
 
 
 def _take_positive(store: Store, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -15,6 +15,7 @@ from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._network.architecture import StackedLSTM, UserNetwork
+from sklstm._network.cells import CELLS
 from sklstm._network.targets import ClassTarget, ContinuousTarget
 from sklstm._tensorflow import keras
 from sklstm._training.recipe import Recipe, compiled_choices, user_network
@@ -171,7 +172,9 @@ class SavedRecipe:
             n_features=fields.take("n_features", one_of(n_inputs)),
             batch_size=batch_size,
             return_sequences=bool(fields.values.get("return_sequences")),
-            n_skip=fields.take("n_skip", or_none(is_count)) or 0,  # new in format 3
+            n_skip=fields.take("n_skip", or_none(is_count)) or 0,
+            # absent in older files, whose networks are all made of LSTM layers
+            cell=fields.take("cell", or_none(one_of(*CELLS))) or "lstm",
         )
         n_skip = network.n_skip
         if n_skip != (encoder.n_skip if encoder else 0) or (
@@ -185,7 +188,7 @@ class SavedRecipe:
         return network
 
     def _check_states(self, network: StackedLSTM) -> None:
-        """Raise unless each layer has an h and a c of its units in every lane."""
+        """Raise unless each layer has all states of its cell in every lane."""
         n_lanes = network.batch_size
         if n_lanes is None:
             return
@@ -194,7 +197,7 @@ class SavedRecipe:
             n_lanes = first[0][0] if first[0] else 0
         for i, units in enumerate(network.units):
             shape = (n_lanes, units)
-            if self._store.shapes(f"state/{i}") != [shape, shape]:
+            if self._store.shapes(f"state/{i}") != [shape] * len(network.kind.states):
                 raise damaged("shapes of its states, for another network", shape)
 
     def _user_network(

@@ -206,7 +206,10 @@ class SavedStates:
         targets = self._store.take("waiting/targets", (len(X), None), "float32")
         if targets.shape[1] not in (1, n_outputs):
             raise damaged("the width of targets that wait", targets.shape[1])
-        weights = self._store.take("waiting/weights", (len(X),), "float32")
+        n_sides = len(self._store.shape("waiting/weights"))
+        by_output = targets.shape[1] > 1 and n_sides == 2
+        shape = targets.shape if by_output else targets.shape[:1]
+        weights = self._store.take("waiting/weights", shape, "float32")
         return Untrained(X, targets, weights, self._state("waiting", by_series=False))
 
     # --- rows of the fit ------------------------------------------------------------

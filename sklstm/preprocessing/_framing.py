@@ -74,6 +74,12 @@ def frame_series(
     is the value ``horizon`` steps after the end of the series. A 1-D array needs
     ``series[len(X):].reshape(-1, 1)`` there, a Series ``series[len(X):].to_frame()``.
 
+    With several horizons, ``predict`` for the last row of the series gives all of them
+    at once: a direct forecast, one output for each horizon. The linear map of
+    `StatefulLSTMRegressor` is told how far ahead each target is, and reads the rows a
+    period before it. To train on the newest rows too, of which the nearer targets are
+    known, put NaN for those that are not, and set ``missing="ignore"``.
+
     In a panel these are the last rows of each series, as many as the longest horizon:
     ``series.groupby(level="shop").tail(1)`` where the horizon is 1 and one level,
     "shop", tells the series apart.

@@ -6,7 +6,7 @@ one row for each series, in the units of the composite.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from sklearn.ensemble import VotingClassifier, VotingRegressor
 
 from sklstm._estimator.closed_loop import refuse_to_guess_rows
 from sklstm._rows.series import match_series, read_labels
+from sklstm._training.fitted import Fitted
 from sklstm.streaming._composite import Composite, Network
 
 
@@ -83,6 +84,13 @@ class FedRows:
         if has_ids and ids is not None and shape.series_id is not None:
             inside = _without_ids(inside, shape.series_id, ids)
         return network.estimator._check_fed_rows(inside, record)
+
+
+def check_is_next(records: Iterable[Fitted], n_features: int) -> None:
+    """Raise ValueError where outputs of networks are not values of the next row."""
+    for record in records:
+        if record.why_not_next():
+            refuse_to_guess_rows(record.why_not_next(), n_features)
 
 
 def check_is_row(prediction: Any, n_features: int) -> None:

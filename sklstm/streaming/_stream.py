@@ -13,12 +13,13 @@ import numpy as np
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm._estimator.closed_loop import closed_loop
+from sklstm._estimator.closed_loop import check_one_way, closed_loop
 from sklstm._estimator.series_walk import check_takes_rows
 from sklstm._rows.state import RecurrentState
 from sklstm.streaming._closed_loop import ClosedLoop
 from sklstm.streaming._composite import Composite, Network
-from sklstm.streaming._fed_rows import check_is_row
+from sklstm.streaming._fed_rows import check_is_next, check_is_row
+from sklstm.streaming._future_rows import FutureRows
 from sklstm.streaming._moves import advance, check_states, move, move_each
 from sklstm.streaming._way import carry_in, has_lost_labels
 
@@ -176,7 +177,9 @@ class Stream:
         move(advance(self.composite, X, stacklevel=3).records)
         return self
 
-    def forecast(self, n_steps, start=None, feedback=None, series=None) -> np.ndarray:
+    def forecast(
+        self, n_steps, start=None, feedback=None, series=None, X_future=None
+    ) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         The state stays as it is. In an ensemble the loop is closed around the whole of
@@ -203,6 +206,11 @@ class Stream:
         series : object, default=None
             Id of one series, or a list of ids, to forecast. By default, those in
             `start` in order of appearance, or all in the order of ``series_``.
+        X_future : DataFrame or array-like of shape (n_rows, n_features), default=None
+            What is known of the rows to come, in place of `feedback`, as the composite
+            takes rows: a frame of the known columns, or an array with NaN where nothing
+            is known. Step by step the next row is filled from the prediction, and then
+            passes the transformers. Otherwise as in the estimator's `forecast`.
 
         Returns
         -------
@@ -213,8 +221,10 @@ class Stream:
         ------
         ValueError
             If a prediction cannot be a row and `feedback` is missing, or no row was
-            seen and `start` is missing, or rows fed back hold ids of other series. If
-            members of an ensemble see other series than one another.
+            seen and `start` is missing, or rows fed back hold ids of other series. For
+            rows of `X_future` that do not come next, are too few, or lack values that
+            no prediction fills. If members of an ensemble see other series than one
+            another.
         TypeError
             If `n_steps` is not an integer or `feedback` not a function.
         KeyError
@@ -231,9 +241,13 @@ class Stream:
         loop = ClosedLoop.begin(self.composite, records, labels, series)
         first = loop.first(start, labels)
         n_features = loop.fed.n_features
-        if feedback is None:
-            check_is_row(first[0], n_features)
         n_fed = n_steps if start is None else n_steps - 1
+        check_one_way(feedback, X_future)
+        if X_future is not None:
+            feedback = FutureRows.of(X_future, loop, n_fed).feedback
+        if feedback is None:
+            check_is_next(records.values(), n_features)
+            check_is_row(first[0], n_features)
         made = closed_loop(loop.step, first, feedback, n_fed, n_features, loop.is_one)
         predictions = made if start is None else [first, *made]
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
