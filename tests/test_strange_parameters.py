@@ -33,7 +33,7 @@ LAYERS = [
     Way("nested", lambda a: [[2]], "units must be a positive integer, got .2. of"),
     Way("with None", lambda a: (2, None), "units must be a positive integer, got None"),
     Way("with True", lambda a: (True,), "units must be a positive integer, got True"),
-    Way("none", lambda a: np.array([], int), "at least one LSTM layer"),
+    Way("none", lambda a: np.array([], int), "at least one layer"),
 ]
 
 TRUTHS = [
