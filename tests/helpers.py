@@ -9,7 +9,8 @@ Owns three second opinions, none of which imports the package:
   ``reset_state()`` over windows made by hand: the oracle of training;
 * the Hypothesis strategies that draw rows and ways of cutting them up.
 
-Also :func:`run`, which runs code in a fresh process.
+Also :func:`run`, which runs code in a fresh process, and
+:func:`with_rest_thorough`, which leaves cases to the thorough run.
 
 It does not own fitted estimators: each test module makes and caches its own.
 """
@@ -22,12 +23,13 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 Weights = list[np.ndarray]
@@ -547,6 +549,14 @@ STEERING = (
     "TF_CPP_MIN_LOG_LEVEL",
     "TF_XLA_FLAGS",
 )
+
+
+def with_rest_thorough(cases: Iterable[str], ordinary: Iterable[str]) -> list:
+    """The names of cases to parametrize by; all but the ordinary ones are thorough."""
+    return [
+        name if name in ordinary else pytest.param(name, marks=pytest.mark.thorough)
+        for name in cases
+    ]
 
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess:

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_identical_weights
+from helpers import assert_identical_weights, with_rest_thorough
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
@@ -82,7 +82,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+ORDINARY = ("lanes", "dropout", "averaged")
+
+
+@pytest.mark.parametrize("name", with_rest_thorough(CASES, ORDINARY))
 def test_fit_checkpoint_after_kill_resumes_bit_for_bit(name, tmp_path):
     """Killed after each number of epochs; weights, slots, history as if never."""
     options = CASES[name]

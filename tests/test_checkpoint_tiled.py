@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_identical_weights, run
+from helpers import assert_identical_weights, run, with_rest_thorough
 from persistence_cases import (
     PANELS,
     SMALL,
@@ -80,13 +80,13 @@ def assert_resumes(folder, kind: str, **options) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", PANELS)
+@pytest.mark.parametrize("kind", with_rest_thorough(PANELS, ("tiled classifier",)))
 def test_fit_checkpoint_panel_resumes_bit_for_bit(kind, tmp_path):
     assert_resumes(tmp_path, kind)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", with_rest_thorough(CASES, ("held out", "dropout")))
 def test_fit_checkpoint_tiled_resumes_bit_for_bit(case, tmp_path):
     """The cuts of each epoch are drawn anew, from the seed of the checkpoint."""
     assert_resumes(tmp_path, "tiled", **CASES[case])
@@ -115,7 +115,9 @@ def chooser(kill_at=None, **options) -> StatefulLSTMRegressor:
     return StatefulLSTMRegressor(3, **{**defaults, **options})
 
 
-@pytest.mark.parametrize("linear_skip", [False, True])
+@pytest.mark.parametrize(
+    "linear_skip", [False, pytest.param(True, marks=pytest.mark.thorough)]
+)
 def test_fit_checkpoint_auto_epochs_resumes_bit_for_bit(linear_skip, tmp_path):
     """Their number is chosen again, alike; the encoder is learnt again, alike."""
     options = {"linear_skip": linear_skip}

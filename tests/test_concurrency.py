@@ -318,6 +318,7 @@ def megabytes_in_use() -> float:
     return (info.in_use + info.mapped) / 2**20
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
 def test_fit_sixty_times_leaks_no_memory():
     """Fit four times fifteen: fifteen fits leave 8 kB as a rule.

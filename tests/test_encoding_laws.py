@@ -306,7 +306,7 @@ def test_partial_fit_encoded_over_pieces_follows_state(kind, rows, data):
     assert_same_state(estimator.get_states(), observed.get_states(), **ROUNDING)
 
 
-@each_kind
+@one_kind
 def test_partial_fit_encoded_anew_learns_encoder_of_first_piece(kind):
     """Later pieces train the network and leave the scales and the map."""
     frame, later = training(), next_rows("a", "b", "c")

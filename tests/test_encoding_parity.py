@@ -18,6 +18,7 @@ from helpers import (
     make_rows,
     outputs_of,
     weight_change,
+    with_rest_thorough,
 )
 from parity_cases import TASKS, make_data
 from tiled_cases import tiled_keras_loop, walk_series
@@ -81,7 +82,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+ORDINARY = ("next value", "three classes")
+
+
+@pytest.mark.parametrize("case", with_rest_thorough(CASES, ORDINARY))
 def test_fit_linear_skip_equals_keras_loop_over_encoded_rows(case):
     task, units = CASES[case]
     n_outputs, activation, loss = TASKS.get(task, TASKS["regression"])

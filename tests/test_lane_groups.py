@@ -21,6 +21,7 @@ from helpers import (
     keras_lstm,
     make_rows,
     weight_change,
+    with_rest_thorough,
 )
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
@@ -76,7 +77,10 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+ORDINARY = ("in order", "windows of many lengths")
+
+
+@pytest.mark.parametrize("case", with_rest_thorough(CASES, ORDINARY))
 def test_fit_in_lane_groups_equals_fit_in_one(case, few_are_enough):
     rng = np.random.default_rng(0)
     X = ragged(rng) if "lengths" in case else rng.normal(size=(41, 2))

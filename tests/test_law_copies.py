@@ -26,7 +26,13 @@ from law_cases import (
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-by_each_copy = pytest.mark.parametrize("make_copy", COPIES.values(), ids=COPIES)
+by_each_copy = pytest.mark.parametrize(
+    "make_copy",
+    [
+        pytest.param(copy, id=name, marks=[pytest.mark.thorough] * (name == "joblib"))
+        for name, copy in COPIES.items()
+    ],
+)
 
 
 @by_each_copy

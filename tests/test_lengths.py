@@ -83,8 +83,8 @@ def keras_masked_loop(kind, units, batch_size, stateful, weights, windows, y, ep
 @pytest.mark.parametrize(
     ("cell", "units", "batch_size", "stateful", "labels"),
     [
-        ("lstm", (3,), 1, True, False),
-        ("gru", (3,), 3, True, True),
+        pytest.param("lstm", (3,), 1, True, False, marks=pytest.mark.thorough),
+        pytest.param("gru", (3,), 3, True, True, marks=pytest.mark.thorough),
         ("lstm", (4, 3), 3, True, False),
         ("rnn", (3,), 4, False, True),
     ],
