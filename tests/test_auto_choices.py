@@ -108,9 +108,7 @@ def test_fit_sequences_with_linear_skip_answers_each_alone():
     np.testing.assert_allclose(together[1][:1], first, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "n_classes", [3, pytest.param(2, marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("n_classes", [3, pytest.param(2, marks=pytest.mark.thorough)])
 def test_fit_auto_classifier_of_labels(n_classes):
     names = np.array(["down", "level", "up"])[:n_classes]
     edges = np.quantile(y, np.arange(1, n_classes) / n_classes)
