@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import numpy as np
-import pandas as pd
 from sklearn.base import clone, is_classifier
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator.inputs import n_dimensions
+from sklstm.model_selection._backtest_fits import BacktestFits
 from sklstm.model_selection._backtest_result import BacktestResult
 from sklstm.model_selection._baselines import (
     find_period,
     naive_forecasts,
-    values_at,
 )
-from sklstm.model_selection._folds import Fold, fits_of, read_folds, rows_between
-from sklstm.model_selection._forward import forecasts, walker_of
+from sklstm.model_selection._folds import Fold, fits_of, read_folds
 from sklstm.model_selection._prediction_scorer import PredictionScorer
 from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._target import Cell, Target
@@ -41,158 +36,164 @@ def backtest(
     n_jobs=None,
     return_estimators=False,
 ) -> BacktestResult:
-    """DOC"""
+    """Forecast the past as it would have been forecast live, fold after fold.
+
+    An estimator is fitted on the training rows of a fold, and then walks over the rows
+    that follow, with its state moving on as by `step`, whose answers these are. From
+    each row to test on, or from every `stride`-th, it forecasts. Rows between those
+    trained on and those tested on (a gap) are observed, not skipped. So it is told how
+    the estimator would have done in service, without being fitted again unless `refit`
+    says so, and rivals without state are judged by the same walk.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, alone or inside what
+        `stream` follows: pipelines, target transformations, searches and ensembles. Or
+        an estimator of scikit-learn without state, whose lags are columns of X. It is
+        cloned, not changed.
+    X : array-like of shape (n_rows, n_features)
+        Rows in time order, of one series or of many, told apart as for `fit`; for
+        estimators without state by a MultiIndex.
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        ``y[i]`` belongs to row i.
+    cv : splitter or iterable of (train, test)
+        Folds that go forward in time, such as those of `TimeSeriesSplit`, and of
+        `PanelSplit` for many series, with or without a gap.
+    horizon : int, default=1
+        How many steps ahead to forecast. Above 1 each prediction becomes a part of the
+        next row, see the Notes. Where y has all horizons as its columns, as of
+        ``frame_series(series, horizon=range(1, 25))``, all are forecast from each row
+        at once, and this stays 1.
+    refit : bool, int or "update", default=False
+        False fits once, on the first fold; an int n fits anew every n folds, and True
+        for each one. "update" goes on with ``partial_fit`` on the training rows of
+        each fold that are new.
+    scoring : str or callable, default=None
+        Name of a scorer of scikit-learn that needs predictions only, or a callable
+        ``scoring(estimator, X, y)``, which is given the predictions as X and an
+        estimator that returns them. By default the mean absolute error, negative, and
+        the accuracy for classifiers.
+    stride : int, default=1
+        Forecasts are made from every so many rows of each series, from the first row
+        of each fold on.
+    period : int, default=None
+        Rows in a season, for seasonal persistence. By default it is found in y of the
+        first training rows, if there is one.
+    n_jobs : int, default=None
+        Number of fits to run in parallel, with ``refit=True`` or a number.
+    return_estimators : bool, default=False
+        Whether to keep the fitted estimators.
+
+    Returns
+    -------
+    result : BacktestResult
+        Its ``predictions`` are a row for each value forecast, in the units of y.
+        ``scores`` tells the score by fold, horizon and series and the skill over
+        persistence and seasonal persistence, and ``plot`` draws.
+
+    Raises
+    ------
+    TypeError
+        If `horizon`, `stride`, `period` or `refit` is of another type, `scoring` is
+        neither a name nor a callable, or networks are in what `stream` does not follow.
+    ValueError
+        If folds overlap, go back in time or lack rows; if `horizon` is below 1 or
+        longer than the rows to test on; if predictions cannot become rows, or a
+        SlidingWindow would have to follow rows that are fed back; if
+        ``refit="update"`` and there is no ``partial_fit``; if there is no scorer of
+        that name, or it needs probabilities; if X holds ready-made windows; if a
+        classifier is asked for more than the next label; and if the estimator cannot
+        tell the series of X apart.
+
+    See Also
+    --------
+    compare_states : Whether carrying the state helps.
+    sklstm.stream : The calls that move a state live.
+
+    Notes
+    -----
+    What is known when. Let `v` be the series that y is taken from. Where a column of X
+    holds y from s rows before, row i tells ``v[i] = y[i - s]``, and ``y[i]`` is s steps
+    ahead; the smallest s counts. Where the names of `frame_series` tell the steps,
+    these count. Where neither tells, y is taken to be one step ahead: at row i,
+    ``y[i - 1]`` is known. Persistence forecasts ``v[i]`` for all horizons, seasonal
+    persistence the newest value known that is whole periods before the one asked for.
+
+    Above one step ahead, the forecast of ``y[i]`` from row i fills the place of y in
+    row i + 1, from which ``y[i + 1]`` is forecast, and so on. Every column of X that
+    holds y from rows before, a lag of a linear model for example, is filled so where
+    the value comes after row i. *All other columns are taken from X as known*, as
+    ``forecast(X_future=...)`` takes them. That is right of a calendar, of prices and of
+    plans. A column that is only measured on the day, such as the weather, or computed
+    from the target, such as a moving average, tells of the future here: leave it out,
+    shift it, or forecast all horizons directly. From the last ``horizon - 1`` rows of
+    each fold no forecast is made, so that all horizons are tested on as many rows.
+
+    A training row whose target lies several steps ahead, as of
+    ``frame_series(series, horizon=7)``, has its target inside the rows to test on. A
+    gap of one row less than that (``gap=6``) leaves these rows out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import TimeSeriesSplit
+    >>> from sklstm import StatefulLSTMRegressor, frame_series
+    >>> from sklstm.model_selection import backtest
+    >>> noise = np.random.default_rng(0).normal(size=300)
+    >>> X, y = frame_series(10 + 3 * np.sin(np.arange(300) / 4) + 0.1 * noise)
+    >>> model = StatefulLSTMRegressor(8, epochs=2, random_state=0)
+    >>> folds = TimeSeriesSplit(3, test_size=40, gap=5)
+    >>> result = backtest(model, X, y, cv=folds, horizon=3)
+    >>> result.predictions.columns.tolist()
+    ['series', 'time', 'fold', 'horizon', 'y_true', 'y_pred']
+    >>> result.predictions.shape  # 38 rows in each of 3 folds, 3 steps from each
+    (342, 6)
+    >>> bool((result.scores["skill over persistence"] > 0.5).all())
+    True
+    >>> rival = backtest(Ridge(), X, y, cv=folds, horizon=3)
+    >>> score = "neg_mean_absolute_error"
+    >>> bool((result.scores[score] > rival.scores[score]).all())
+    True
+    """
     X, y = indexable(X, y)
     _check_rows(X)
     horizon = check_positive_int("horizon", horizon)
     stride = check_positive_int("stride", stride)
+    _check_period(period)
+    _check_goes_on(estimator, refit)
     is_labels = is_classifier(estimator)
     scorer = PredictionScorer.of(scoring, is_labels)
-    if refit == "update":
-        _check_goes_on(estimator)
     timeline = Timeline(read_series(estimator, networks_in(estimator), X))
     folds = read_folds(cv, X, y, timeline, is_labels)
-    fits = fits_of(folds, refit)
-    target = Target.read(X, y, timeline)
-    if is_labels:
-        _check_labels(target, horizon)
+    groups = fits_of(folds, refit)
+    target = Target.read(X, y, timeline, is_labels)
+    _check_labels(target, horizon)
     cells = target.cells(horizon)
     begun = [_origins(fold, cells, stride, timeline) for fold in folds]
-    task = _Task(X, y, target, timeline, cells)
+    fits = BacktestFits(X, y, target, timeline, cells)
     if refit == "update":
-        walks = task.walk_updated(clone(estimator), folds, begun)
+        walks = fits.walk_updated(clone(estimator), folds, begun)
     else:
         walks = Parallel(n_jobs=n_jobs)(
-            delayed(task.walk)(
+            delayed(fits.walk)(
                 clone(estimator), group, [begun[fold.number] for fold in group]
             )
-            for group in fits
+            for group in groups
         )
     values, estimators = zip(*walks, strict=True)
     if period is None:
         period = find_period(target, timeline, folds[0].train)
-    elif check_positive_int("period", period) == 1:
-        raise ValueError(
-            "period=1 repeats the last value, which persistence does. Pass the rows"
-            " of a season, or None to have it found."
-        )
+    origins = np.concatenate(begun)
     return BacktestResult(
-        predictions=task.table(np.concatenate(values), folds, begun),
-        baselines=naive_forecasts(
-            target, timeline, np.concatenate(begun), cells, period
-        ),
+        predictions=fits.table(np.concatenate(values), folds, begun),
+        baselines=naive_forecasts(target, timeline, origins, cells, period),
         scorer=scorer,
+        is_labels=is_labels,
         period=period,
-        estimators=tuple(estimators) if return_estimators else None,
+        estimators=estimators if return_estimators else None,
     )
-
-
-class _Task:
-    """What all fits of a backtest share."""
-
-    def __init__(
-        self, X: Any, y: Any, target: Target, timeline: Timeline, cells: list[Cell]
-    ):
-        self.X, self.y = X, y
-        self.target, self.timeline, self.cells = target, timeline, cells
-
-    def walk(
-        self, estimator: Any, folds: list[Fold], begun: list[np.ndarray]
-    ) -> tuple[np.ndarray, Any]:
-        """Fit on the first fold, and walk over the rows of all.
-
-        Returns what is forecast from the rows `begun`, and the estimator.
-        """
-        train = folds[0].train
-        self._fit(estimator, "fit", train)
-        test = np.concatenate([fold.test for fold in folds])
-        return self._walk(estimator, train, test, np.concatenate(begun)), estimator
-
-    def walk_updated(
-        self, estimator: Any, folds: list[Fold], begun: list[np.ndarray]
-    ) -> list[tuple[np.ndarray, Any]]:
-        """Fit on the first fold, and train on with the new rows of each later one."""
-        walks = []
-        read = np.zeros(0, int)
-        for fold, origins in zip(folds, begun, strict=True):
-            if not len(read):
-                read = fold.train
-                self._fit(estimator, "fit", read)
-            else:
-                read = self._update(estimator, read, fold)
-            walker = copy.deepcopy(estimator)  # the other one stays at these rows
-            walks.append((self._walk(walker, read, fold.test, origins), walker))
-        return walks
-
-    def _update(self, estimator: Any, read: np.ndarray, fold: Fold) -> np.ndarray:
-        """Train on with the rows to train on that are new, and return all that are read.
-
-        Rows before them that are not to be trained on are observed.
-        """
-        everything = np.ones(len(self.timeline.codes), bool)
-        new = rows_between(read, fold.train, self.timeline, everything)
-        trained = np.isin(new, fold.train)
-        skipped = new[~trained]
-        if len(skipped) and networks_in(estimator):
-            estimator.observe(_safe_indexing(self.X, skipped))
-        if trained.any():
-            self._fit(estimator, "partial_fit", new[trained])
-        return np.concatenate([read, new])
-
-    def _fit(self, estimator: Any, method: str, rows: np.ndarray) -> None:
-        X, y = _safe_indexing(self.X, rows), _safe_indexing(self.y, rows)
-        getattr(estimator, method)(X, y)
-
-    def _walk(
-        self, fitted: Any, read: np.ndarray, test: np.ndarray, origins: np.ndarray
-    ) -> np.ndarray:
-        """What is forecast from origins, in ascending order of each fold's."""
-        n_steps = 1 + max(cell.later for cell in self.cells)
-        walker = walker_of(fitted, self.X, self.timeline, n_steps)
-        unread = np.ones(len(self.timeline.codes), bool)
-        walked = rows_between(read, test, self.timeline, unread)
-        order = np.argsort(origins)
-        values = forecasts(
-            walker,
-            self.X,
-            self.target,
-            self.timeline,
-            walked,
-            origins[order],
-            self.cells,
-        )
-        return values[np.argsort(order)]
-
-    def table(
-        self, values: np.ndarray, folds: list[Fold], begun: list[np.ndarray]
-    ) -> pd.DataFrame:
-        """The predictions, with a row for each value forecast."""
-        origins, n_cells = np.concatenate(begun), len(self.cells)
-        labels, timeline = self.timeline.labels, self.timeline
-        rows = np.repeat(origins, n_cells)
-        codes, places = timeline.codes[origins], timeline.places[origins]
-        truth = [
-            values_at(
-                self.target.values[:, cell.column],
-                timeline.rows_at(codes, places + cell.later),
-            )
-            for cell in self.cells
-        ]
-        ids = None if labels.ids is None else labels.ids.to_numpy()
-        outputs = np.array([self.target.outputs[c.column] for c in self.cells], object)
-        number = np.repeat([fold.number for fold in folds], [len(b) for b in begun])
-        columns = {
-            "series": 0 if ids is None else ids[timeline.codes[rows]],
-            "time": rows if labels.time is None else labels.time.take(rows),
-            "fold": np.repeat(number, n_cells),
-            "output": np.tile(outputs, len(origins)),
-            "horizon": np.tile([cell.horizon for cell in self.cells], len(origins)),
-            "y_true": np.stack(truth, axis=1).ravel(),
-            "y_pred": values.ravel(),
-        }
-        if len(set(self.target.outputs)) == 1:
-            del columns["output"]
-        return pd.DataFrame(columns)
 
 
 def _origins(
@@ -228,8 +229,17 @@ def _check_rows(X) -> None:
         )
 
 
-def _check_goes_on(estimator) -> None:
-    if not hasattr(estimator, "partial_fit"):
+def _check_period(period) -> None:
+    if period is not None and check_positive_int("period", period) == 1:
+        raise ValueError(
+            "period=1 repeats the last value, as persistence does. Pass the number of"
+            " rows in a season, or None to have it found."
+        )
+
+
+def _check_goes_on(estimator, refit) -> None:
+    is_update = isinstance(refit, str) and refit == "update"
+    if is_update and not hasattr(estimator, "partial_fit"):
         raise ValueError(
             f"refit='update' calls partial_fit, which {type(estimator).__name__} does"
             " not have. Use refit=True or a number of folds, or pass an estimator with"
@@ -239,10 +249,10 @@ def _check_goes_on(estimator) -> None:
 
 def _check_labels(target: Target, horizon: int) -> None:
     n_columns = target.values.shape[1]
-    if horizon > 1 or n_columns > 1:
+    if target.is_labels and (horizon > 1 or n_columns > 1):
         raise ValueError(
-            f"A classifier is tested one label ahead, but horizon={horizon} and y has"
-            f" {n_columns} column(s): a label cannot become a part of the next row."
-            " Leave horizon=1, with y the labels of the step that counts:"
-            " frame_series(labels, horizon=...)."
+            f"A classifier is tested on one label for each row, but horizon={horizon}"
+            f" and y has {n_columns} column(s): a label cannot become a part of the"
+            " next row. Leave horizon=1, and pass as y the labels of the step that"
+            " counts: frame_series(labels, horizon=...)."
         )

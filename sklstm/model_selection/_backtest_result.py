@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,8 @@ class BacktestResult:
         For the same rows what "persistence" forecasts, and "seasonal persistence"
         where there is a period; missing where nothing was known yet.
     scorer : PredictionScorer
+    is_labels : bool
+        Whether labels of classes are predicted, not numbers.
     period : int or None
         The number of rows in a season.
     estimators : tuple of estimator or None
@@ -69,6 +72,7 @@ class BacktestResult:
     scorer: PredictionScorer = field(
         default_factory=lambda: PredictionScorer.of(None, is_labels=False)
     )
+    is_labels: bool = False
     period: int | None = None
     estimators: tuple[Any, ...] | None = None
 
@@ -77,17 +81,17 @@ class BacktestResult:
         """Scores and skill of all forecasts, and by fold, horizon, series, output."""
         table = self.predictions
         known = table["y_true"].notna().to_numpy()
-        rows = {("all", 0): self._summarise(known)}
+        rows: dict[tuple[str, Any], dict[str, float]] = {}
+        rows["all", 0] = self._summarise(known)
         for by in BY:
             if by not in table or table[by].nunique() < 2:
                 continue
             codes, values = pd.factorize(table[by])
             for code, value in enumerate(values):
                 rows[by, value] = self._summarise(known & (codes == code))
-        index = pd.Index(rows.keys(), tupleize_cols=False)
-        levels = [[key[0] for key in index], [key[1] for key in index]]
+        names, groups = zip(*rows, strict=True)
         pairs = pd.MultiIndex.from_arrays(
-            [levels[0], _objects(levels[1])], names=["by", "value"]
+            [pd.Index(names), _objects(groups)], names=["by", "value"]
         )
         return pd.DataFrame(list(rows.values()), pairs)
 
@@ -125,7 +129,9 @@ class BacktestResult:
         if kind == "horizon":
             from sklstm.plotting import HorizonErrorDisplay
 
-            return HorizonErrorDisplay(self.errors_by_horizon()).plot(ax)
+            name = "share of wrong labels" if self.is_labels else "mean absolute error"
+            errors = self.errors_by_horizon()
+            return HorizonErrorDisplay(errors, error_name=name).plot(ax)
         if kind == "forecast":
             return self._plot_forecasts(series, horizon, output, ax)
         raise ValueError(f"kind must be 'horizon' or 'forecast', got {kind!r}.")
@@ -146,24 +152,15 @@ class BacktestResult:
     def _plot_forecasts(self, series, horizon, output, ax):
         from sklstm.plotting import ForecastDisplay
 
-        table, unit = self.predictions, "0 steps ahead"
-        asked = {"series": series, "output": output, "horizon": horizon}
+        table = self.predictions
+        if horizon is None:
+            horizon = table["horizon"].min()
+        asked = {"horizon": horizon, "series": series, "output": output}
         for name, value in asked.items():
-            if name not in table:
-                continue
-            if value is None:
-                value = table[name].min() if name == "horizon" else table[name].iloc[0]
-            chosen = table[[same == value for same in table[name]]]
-            if not len(chosen):
-                raise ValueError(
-                    f"There is no forecast of {name} {value!r}; there are those of"
-                    f" {list(table[name].unique()[:10])}."
-                )
-            table = chosen
-            unit = (
-                f"{value} step{'s' * (value != 1)} ahead" if name == "horizon" else ""
-            )
-        index = pd.Index(table["time"], name=f"forecast from this row, {unit}")
+            if name in table:
+                table = _only(table, name, value)
+        steps = f"{horizon} step{'s' * (horizon != 1)} ahead"
+        index = pd.Index(table["time"], name=f"row from which is forecast, {steps}")
         return ForecastDisplay.from_predictions(
             table["y_true"].to_numpy(), table["y_pred"].to_numpy(), index=index, ax=ax
         )
@@ -171,7 +168,7 @@ class BacktestResult:
     def _errors(self, values: pd.Series) -> np.ndarray:
         """The size of each error, NaN where there is no truth or no forecast."""
         truth = self.predictions["y_true"]
-        if pd.api.types.is_float_dtype(truth):
+        if not self.is_labels:
             return np.abs(truth.to_numpy() - values.to_numpy(np.float64))
         wrong = (truth.to_numpy() != values.to_numpy()).astype(np.float64)
         return np.where(values.isna() | truth.isna(), np.nan, wrong)
@@ -191,8 +188,10 @@ class BacktestResult:
     def _score(self, values: pd.Series, chosen: np.ndarray) -> float:
         if not chosen.any():
             return np.nan
-        truth = self.predictions["y_true"].to_numpy()[chosen]
-        return self.scorer(truth, values.to_numpy()[chosen])
+        pair = self.predictions["y_true"], values
+        # Labels beside which one is missing are kept as objects.
+        truth, made = (one[chosen].infer_objects().to_numpy() for one in pair)
+        return self.scorer(truth, made)
 
     def __str__(self) -> str:
         title = f"{self.scorer.name} and skill, higher is better"
@@ -204,7 +203,20 @@ class BacktestResult:
     __repr__ = __str__
 
 
-def _objects(values: list) -> pd.Index:
+def _only(table: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
+    """The rows that have a value in a column; of None those with the first one."""
+    if value is None:
+        value = table[name].iloc[0]
+    chosen = table[np.array([other == value for other in table[name]])]
+    if not len(chosen):
+        raise ValueError(
+            f"There is no forecast of {name} {value!r}; there are those of"
+            f" {table[name].unique()[:10].tolist()}."
+        )
+    return chosen
+
+
+def _objects(values: Sequence) -> pd.Index:
     """An index of values of any type, tuples among them."""
     array = np.empty(len(values), object)
     array[:] = values

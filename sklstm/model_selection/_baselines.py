@@ -22,9 +22,9 @@ def find_period(target: Target, timeline: Timeline, rows: np.ndarray) -> int | N
 
     Of several periods that one is taken by which the values of these rows repeat best.
     """
-    values = target.values[rows, target.first_of(0)]
-    if values.dtype.kind != "f":
+    if target.is_labels:
         return None
+    values = target.values[rows, target.first_of(0)]
     codes = timeline.codes[rows]
     order = np.argsort(codes, kind="stable")
     cuts = np.flatnonzero(np.diff(codes[order])) + 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def read_folds(cv, X, y, timeline: Timeline, classifier: bool) -> list[Fold]:
         raise ValueError(f"cv gave no folds. {REMEDY}")
     for fold in folds:
         _check_fold(fold, timeline)
-    for before, fold in zip(folds, folds[1:], strict=False):
+    for before, fold in pairwise(folds):
         _check_forward(before, fold, timeline)
     return folds
 

@@ -16,7 +16,6 @@ from sklearn.utils import _safe_indexing
 
 from sklstm._estimator.series_walk import SeriesWalk
 from sklstm._rows.series import read_labels
-from sklstm._training.fitted import Fitted
 from sklstm.model_selection._seeding import networks_in, parts_of
 from sklstm.model_selection._target import Cell, Lag, Target
 from sklstm.model_selection._timeline import Timeline
@@ -51,10 +50,9 @@ class StateWalker:
 
     def __init__(self, fitted: Any):
         self.live = stream(fitted)
-        self._kept: dict[Network, list[tuple[Fitted, SeriesWalk]]] = {
-            network: [] for network in self.live.composite.networks
-        }
-        self._ends: list[int] = []
+        networks = self.live.composite.networks
+        self._kept: dict[Network, list[SeriesWalk]] = {n: [] for n in networks}
+        self._n_rows: list[int] = []  # of each moment kept
 
     def step(self, rows: Any) -> np.ndarray:
         """Predictions for rows; the states move over them."""
@@ -63,22 +61,26 @@ class StateWalker:
     def keep(self, ids: pd.Index | None) -> None:
         """Remember the states after the rows of a moment, of the series `ids`."""
         for network, kept in self._kept.items():
-            record = network.estimator._record()
-            kept.append((record, SeriesWalk(record, ids)))
-        n_rows = 1 if ids is None else len(ids)
-        self._ends.append(n_rows + (self._ends[-1] if self._ends else 0))
+            kept.append(SeriesWalk(network.estimator._record(), ids))
+        self._n_rows.append(1 if ids is None else len(ids))
+
+    def join(self) -> None:
+        """Walk from all states kept in one, where a network has lanes for that."""
+        for network, kept in self._kept.items():
+            if network.estimator._record().recipe.is_tiled:
+                self._kept[network] = [SeriesWalk.joined(kept)]
 
     def ahead(self, rows: Any) -> np.ndarray:
         """Predictions for the next row after each state that was kept."""
+        ends = np.cumsum(self._n_rows)
 
         def answer(network: Network, inside: Any, method: str) -> np.ndarray:
-            kept = self._kept[network]
-            record = kept[0][0]
+            walks, record = self._kept[network], network.estimator._record()
             table = read_labels(inside, record.input_shape.series_id)[0]
             values = network.estimator._check_fed_rows(table, record)
-            parts = np.split(values, self._ends[:-1])
-            walks = zip(kept, parts, strict=True)
-            outputs = [walk.step(part) for (_, walk), part in walks]
+            parts = [values] if len(walks) == 1 else np.split(values, ends[:-1])
+            pairs = zip(walks, parts, strict=True)
+            outputs = [walk.step(part) for walk, part in pairs]
             return record.decoded(np.concatenate(outputs), method)
 
         return self.live.composite.answer(rows, answer)
@@ -192,6 +194,7 @@ def _walk_moments(
         walker.keep(None if ids is None else ids.take(timeline.codes[begun]))
     if waiting:
         walker.step(_safe_indexing(X, np.sort(np.concatenate(waiting))))
+    walker.join()
     return np.concatenate(answers), np.concatenate(order)
 
 

@@ -55,9 +55,9 @@ class PredictionScorer:
                 " 'neg_mean_absolute_error', or a callable scoring(estimator, X, y);"
                 f" got {scoring!r}."
             )
-        name = scoring if isinstance(scoring, str) else None
+        name = scoring if isinstance(scoring, str) else ""
         scorer = get_scorer(scoring)
-        found = cls(scorer, name or getattr(scoring, "__name__", "score"))
+        found = cls(scorer, name or str(getattr(scoring, "__name__", "score")))
         found._check_needs_predictions()
         return found
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
 
+from sklstm._checks import check_numbers
 from sklstm.model_selection._timeline import Timeline
 
 FRAMED = re.compile(r"(.*)\[t\+(\d+)\]")  # the name of a column of frame_series
@@ -51,20 +52,31 @@ class Target:
         Name of the output that each column is a value of.
     lags : tuple of Lag
         Columns of X that hold y from rows before.
+    is_labels : bool
+        Whether values are labels of classes, not numbers.
     """
 
     values: np.ndarray
     steps: tuple[int, ...]
     outputs: tuple[Any, ...]
     lags: tuple[Lag, ...]
+    is_labels: bool = False
 
     @classmethod
-    def read(cls, X, y, timeline: Timeline) -> Target:
-        """What y is, beside X."""
+    def read(cls, X, y, timeline: Timeline, is_labels: bool) -> Target:
+        """What y is, beside X.
+
+        Raises
+        ------
+        TypeError
+            If it is neither labels nor numbers.
+        """
         values = np.asarray(y)
         values = values.reshape(len(values), -1)
-        if values.dtype.kind not in "biuf":
-            return cls(values, (1,) * values.shape[1], tuple(_names(y, values)), ())
+        if is_labels:
+            framed = _framed(y) or ((1,) * values.shape[1], tuple(_names(y, values)))
+            return cls(values, *framed, (), is_labels)
+        check_numbers("y", y)
         values = values.astype(np.float64)
         lags = tuple(_find_lags(X, values, timeline))
         steps, outputs = _framed(y) or _found(_names(y, values), values, lags, timeline)
@@ -200,6 +212,8 @@ def find_lag(column: np.ndarray, target: np.ndarray, timeline: Timeline) -> int 
     for place in np.linspace(len(rows) - 1, len(rows) // 2, PROBES).astype(int):
         known, before = column[rows[place]], target[rows[place - shifts]]
         shifts = shifts[_agree(known, before)]
+        if not len(shifts):
+            return None
     for shift in shifts.tolist():
         before = timeline.rows_at(codes, timeline.places - shift)
         both = before >= 0
@@ -214,5 +228,4 @@ def find_lag(column: np.ndarray, target: np.ndarray, timeline: Timeline) -> int 
 
 def _agree(known, values) -> np.ndarray:
     """Whether values are the same to single precision, or one is missing."""
-    missing = np.isnan(known) | np.isnan(values)
-    return missing | np.isclose(known, values, rtol=1e-6, atol=1e-12)
+    return ~(np.abs(known - values) > 1e-6 * np.abs(values))  # NaN is never more

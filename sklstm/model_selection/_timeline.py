@@ -36,9 +36,7 @@ class Timeline:
 
         Without time labels rows of several series are told by their place in these.
         """
-        if self.labels.time is not None:
-            return pd.factorize(self.labels.time, sort=True)[0]
-        return self.places
+        return self.places if self.labels.time is None else self._times
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -63,11 +61,17 @@ class Timeline:
         return bool((np.diff(order)[same] > 0).all())
 
     @cached_property
+    def _times(self) -> np.ndarray:
+        """The number of each row's time label among all of these."""
+        time = self.labels.time
+        assert time is not None
+        return pd.factorize(time, sort=True)[0]
+
+    @cached_property
     def _in_order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows series by series; where each series starts in them, and how many."""
-        codes, time = self.codes, np.arange(len(self.codes))
-        if self.labels.time is not None:
-            time = pd.factorize(self.labels.time, sort=True)[0]
+        codes = self.codes
+        time = np.arange(len(codes)) if self.labels.time is None else self._times
         lengths = np.bincount(codes, minlength=self.labels.n_series)
         return np.lexsort((time, codes)), np.cumsum(lengths) - lengths, lengths
 
