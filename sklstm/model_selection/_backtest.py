@@ -158,6 +158,7 @@ def backtest(
     True
     """
     X, y = indexable(X, y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
     _check_rows(X)
     horizon = check_positive_int("horizon", horizon)
     stride = check_positive_int("stride", stride)

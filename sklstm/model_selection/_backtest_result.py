@@ -159,7 +159,7 @@ class BacktestResult:
         for name, value in asked.items():
             if name in table:
                 table = _only(table, name, value)
-        steps = f"{horizon} step{'s' * (horizon != 1)} ahead"
+        steps = "1 step ahead" if horizon == 1 else f"{horizon} steps ahead"
         index = pd.Index(table["time"], name=f"row from which is forecast, {steps}")
         return ForecastDisplay.from_predictions(
             table["y_true"].to_numpy(), table["y_pred"].to_numpy(), index=index, ax=ax

@@ -56,7 +56,7 @@ def read_folds(cv, X, y, timeline: Timeline, classifier: bool) -> list[Fold]:
         )
     splits = check_cv(cv, y, classifier=classifier).split(X, y)
     folds = [
-        Fold(k, *(np.sort(np.arange(len(X))[rows]) for rows in split))
+        Fold(k, *(np.sort(np.arange(len(timeline.codes))[rows]) for rows in split))
         for k, split in enumerate(splits)
     ]
     if not folds:
