@@ -160,9 +160,10 @@ class BacktestResult:
             if name in table:
                 table = _only(table, name, value)
         steps = "1 step ahead" if horizon == 1 else f"{horizon} steps ahead"
-        index = pd.Index(table["time"], name=f"row from which is forecast, {steps}")
+        shown = table if self.is_labels else _with_breaks(table)
+        index = pd.Index(shown["time"], name=f"row from which is forecast, {steps}")
         return ForecastDisplay.from_predictions(
-            table["y_true"].to_numpy(), table["y_pred"].to_numpy(), index=index, ax=ax
+            shown["y_true"].to_numpy(), shown["y_pred"].to_numpy(), index=index, ax=ax
         )
 
     def _errors(self, values: pd.Series) -> np.ndarray:
@@ -214,6 +215,25 @@ def _only(table: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
             f" {table[name].unique()[:10].tolist()}."
         )
     return chosen
+
+
+def _with_breaks(table: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts of one series with an empty row where time goes on between folds.
+
+    So no line is drawn over rows from which nothing was forecast.
+    """
+    time = pd.Index(table["time"])
+    time = time.to_timestamp() if isinstance(time, pd.PeriodIndex) else time
+    steps, is_border = np.diff(time.to_numpy()), np.diff(table["fold"]) != 0
+    if not is_border.any() or is_border.all():
+        return table
+    ends = np.flatnonzero(is_border & (steps > steps[~is_border].max()))
+    rows = np.sort(np.append(np.arange(len(table)), ends))
+    shown = table.iloc[rows].copy()
+    empty = np.flatnonzero(np.diff(rows) == 0) + 1
+    values = shown[["y_true", "y_pred"]].to_numpy(copy=True)
+    values[empty] = np.nan
+    return shown.assign(y_true=values[:, 0], y_pred=values[:, 1])
 
 
 def _objects(values: Sequence) -> pd.Index:
