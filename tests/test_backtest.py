@@ -245,6 +245,27 @@ def test_backtest_of_horizons_equals_live_forecasts(kind):
     assert (table["time"] == DAYS[origin]).all()
 
 
+@pytest.mark.property
+@given(
+    st.integers(1, 3), st.integers(0, 4), st.integers(4, 8), st.integers(1, 4),
+    st.integers(1, 3),
+)  # fmt: skip
+def test_backtest_equals_live_forecasts_however_rows_are_cut(
+    n_splits, gap, size, horizon, stride
+):
+    """The gap and the rows between two forecasts have been seen by each of them."""
+    train = len(X) - n_splits * size - gap
+    folds = [
+        (np.arange(train), np.arange(len(X))[len(X) - k * size :][:size])
+        for k in range(n_splits, 0, -1)
+    ]
+    result = backtest(net(), X, Y, cv=folds, horizon=horizon, stride=stride)
+    hand = forecast_by_hand(net(), train, horizon)
+    origins = [test[: size - horizon + 1 : stride] for _, test in folds]
+    expected = [hand[k] for k in np.concatenate(origins)]
+    assert_close(pred(result), np.concatenate(expected), **ROUNDING)
+
+
 def test_backtest_of_horizons_of_panel_equals_live_forecasts():
     """All series of a day are forecast together."""
     result = backtest(net(), XP, YP, cv=PANEL_FOLDS, horizon=3, stride=2)
