@@ -59,7 +59,8 @@ def backtest(
         ``y[i]`` belongs to row i.
     cv : splitter or iterable of (train, test)
         Folds that go forward in time, such as those of `TimeSeriesSplit`, and of
-        `PanelSplit` for many series, with or without a gap.
+        `PanelSplit` for many series, with or without a gap. Where it needs ``groups``,
+        pass ``cv.split(X, groups=...)``.
     horizon : int, default=1
         How many steps ahead to forecast. Above 1 each prediction becomes a part of the
         next row, see the Notes. Where y has all horizons as its columns, as of

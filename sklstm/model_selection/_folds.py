@@ -56,7 +56,7 @@ def read_folds(cv, X, y, timeline: Timeline, classifier: bool) -> list[Fold]:
         )
     splits = check_cv(cv, y, classifier=classifier).split(X, y)
     folds = [
-        Fold(k, *(np.sort(np.arange(len(timeline.codes))[rows]) for rows in split))
+        Fold(k, *(_ascending(rows, len(timeline.codes)) for rows in split))
         for k, split in enumerate(splits)
     ]
     if not folds:
@@ -66,6 +66,13 @@ def read_folds(cv, X, y, timeline: Timeline, classifier: bool) -> list[Fold]:
     for before, fold in pairwise(folds):
         _check_forward(before, fold, timeline)
     return folds
+
+
+def _ascending(rows, n_rows: int) -> np.ndarray:
+    """Rows given by numbers or by a mask, as numbers in ascending order."""
+    chosen = np.zeros(n_rows, bool)
+    chosen[rows] = True
+    return np.flatnonzero(chosen)
 
 
 def _check_fold(fold: Fold, timeline: Timeline) -> None:
@@ -118,7 +125,10 @@ def _extreme(
 ) -> np.ndarray:
     """The last or first place of rows in each series, `start` where it has none."""
     found = np.full(n_series, start)
-    which.at(found, timeline.codes[rows], timeline.places[rows])
+    if n_series == 1 and len(rows):
+        found[0] = which.reduce(timeline.places[rows])
+    else:
+        which.at(found, timeline.codes[rows], timeline.places[rows])
     return found
 
 

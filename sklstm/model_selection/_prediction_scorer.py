@@ -48,7 +48,8 @@ class PredictionScorer:
             If there is no scorer of that name, or it needs probabilities.
         """
         if scoring is None:
-            scoring = "accuracy" if is_labels else "neg_mean_absolute_error"
+            name = "accuracy" if is_labels else "neg_mean_absolute_error"
+            return cls(get_scorer(name), name)
         if not isinstance(scoring, str) and not callable(scoring):
             raise TypeError(
                 "scoring must be the name of one scorer, such as"
