@@ -11,7 +11,7 @@ from backtest_cases import FOLDS, Leading, X, Y, make_panel
 from helpers import assert_close
 from plotting_cases import legend_of, plt, shown_ticks
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import make_scorer, mean_absolute_percentage_error, r2_score
 from sklearn.model_selection import TimeSeriesSplit
 
@@ -192,6 +192,27 @@ def test_result_prints_its_scores_and_is_pickled():
     pd.testing.assert_frame_equal(copied.scores, result.scores)
     with pytest.raises(AttributeError):
         result.period = 3
+
+
+@pytest.mark.parametrize("kind", [int, bool, float, str])
+def test_scores_of_labels_of_any_type(kind):
+    """A series that joins has no label before its first row, so no baseline there."""
+    panel = make_panel({"a": 40, "late": 10})
+    rows, targets = frame_series(panel, target="sales")
+    labels = (targets > targets.median()).astype(int).astype(kind)
+    result = backtest(
+        LogisticRegression(), rows, labels, cv=PanelSplit(2, test_size=10), period=7
+    )
+    truth, made = (result.predictions[name] for name in ("y_true", "y_pred"))
+    assert result.scores.iloc[0, 0] == np.mean(truth == made)
+    assert result.baselines.isna().sum().tolist() == [1, 7]
+    naive = result.baselines["persistence"]
+    known = naive.notna()
+    scores = result.scores.loc[("all", 0)]
+    assert scores["persistence"] == np.mean(truth[known] == naive[known])
+    wrong = [np.sum(truth[known] != one[known]) for one in (made, naive)]
+    skill = pytest.approx(1 - wrong[0] / wrong[1])
+    assert scores["skill over persistence"] == skill
 
 
 # --------------------------------------------------------------------------------------

@@ -59,8 +59,7 @@ class BacktestFits:
 
         Rows before them that are not to be trained on are observed.
         """
-        everything = np.ones(len(self.timeline.codes), bool)
-        new = rows_between(read, fold.train, self.timeline, everything)
+        new = rows_between(read, fold.train, self.timeline)
         trained = np.isin(new, fold.train)
         skipped = new[~trained]
         if len(skipped) and networks_in(estimator):
@@ -78,9 +77,8 @@ class BacktestFits:
     ) -> np.ndarray:
         """What is forecast from origins, in ascending order of each fold's."""
         n_steps = 1 + max(cell.later for cell in self.cells)
-        walker = walker_of(fitted, self.X, self.timeline, n_steps)
-        unread = np.ones(len(self.timeline.codes), bool)
-        walked = rows_between(read, test, self.timeline, unread)
+        walker = walker_of(fitted, self.timeline, n_steps)
+        walked = rows_between(read, test, self.timeline)
         order = np.argsort(origins)
         values = forecasts(
             walker,

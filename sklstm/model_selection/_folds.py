@@ -132,9 +132,7 @@ def _extreme(
     return found
 
 
-def rows_between(
-    read: np.ndarray, test: np.ndarray, timeline: Timeline, unread: np.ndarray
-) -> np.ndarray:
+def rows_between(read: np.ndarray, test: np.ndarray, timeline: Timeline) -> np.ndarray:
     """The rows a walk goes over, ascending: those to test on, and any before them.
 
     Parameters
@@ -144,15 +142,12 @@ def rows_between(
     test : ndarray of int
         Those to walk to.
     timeline : Timeline
-    unread : ndarray of bool of shape (n_rows,)
-        Rows not walked over yet.
     """
     n_series = timeline.labels.n_series
     last_read = _extreme(np.maximum, -1, read, timeline, n_series)
     end = _extreme(np.maximum, -1, test, timeline, n_series)
     codes, places = timeline.codes, timeline.places
-    is_next = (places > last_read[codes]) & (places <= end[codes]) & unread
-    return np.flatnonzero(is_next)
+    return np.flatnonzero((places > last_read[codes]) & (places <= end[codes]))
 
 
 # --- who is fitted on which -------------------------------------------------------

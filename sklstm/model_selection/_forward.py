@@ -86,7 +86,9 @@ class StateWalker:
         return self.live.composite.answer(rows, answer)
 
 
-def walker_of(fitted: Any, X: Any, timeline: Timeline, horizon: int):
+def walker_of(
+    fitted: Any, timeline: Timeline, horizon: int
+) -> PlainWalker | StateWalker:
     """The walker for a fitted estimator.
 
     Raises
