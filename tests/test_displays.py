@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 import sklstm
 from sklstm.plotting import (
     ForecastDisplay,
+    HorizonErrorDisplay,
     LanesDisplay,
     LossCurveDisplay,
     StateComparisonDisplay,
@@ -29,6 +30,9 @@ DISPLAYS = {
     ),
     "lanes": lambda: LanesDisplay(np.array([[0, 1], [2, 3]]), np.arange(4)),
     "state": lambda: StateDisplay(np.zeros((3, 2))),
+    "horizons": lambda: HorizonErrorDisplay(
+        pd.DataFrame({"estimator": [1.0, 2.0]}, index=[1, 2])
+    ),
     "comparison": lambda: StateComparisonDisplay(SCORES),
 }
 

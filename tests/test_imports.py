@@ -238,7 +238,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "regressor": {"_estimator", "_network"},
     "streaming": {"_checks", "_estimator", "_rows", "_training", "preprocessing"},
     "plotting": {"_network", "_rows", "streaming"},
-    "model_selection": {"_checks", "_estimator", "_rows", "plotting", "streaming"},
+    "model_selection": {
+        "_checks",
+        "_encoding",
+        "_estimator",
+        "_rows",
+        "plotting",
+        "preprocessing",
+        "streaming",
+    },
 }
 
 #: Libraries with one door each, and the file that is the door.

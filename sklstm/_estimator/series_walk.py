@@ -13,7 +13,7 @@ from sklstm._estimator.encoded import answers_of
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given, unnamed
 from sklstm._rows.series import RowLabels, as_ids, is_id, match_series
-from sklstm._rows.state import NEVER
+from sklstm._rows.state import NEVER, joined_states
 from sklstm._training.fitted import Fitted
 
 
@@ -57,6 +57,24 @@ class SeriesWalk:
         known = fitted.state.series
         is_one = known is None or (series is not None and is_id(known, series))
         return cls(fitted, ids if series is None else as_ids(known, series)), is_one
+
+    @classmethod
+    def joined(cls, walks: list[SeriesWalk]) -> SeriesWalk:
+        """One walk in the place of many, with a lane for each of their series.
+
+        The same series may be walked from several states. Only tiled windows have a
+        lane for each series.
+        """
+        first = walks[0]._fitted
+        states = [walk._fitted.state.take_lanes(walk._lanes) for walk in walks]
+        n = sum(len(walk._lanes) for walk in walks)
+        ids: pd.Index = pd.RangeIndex(n)  # of series without names
+        if first.state.series is not None:
+            ids = pd.Index.append(walks[0].ids, [walk.ids for walk in walks[1:]])
+        joined = cls.__new__(cls)
+        joined._fitted = first.in_state(joined_states(states))
+        joined.ids, joined._lanes = ids, np.arange(n)
+        return joined
 
     def last_outputs(self) -> np.ndarray:
         """Answers for the last row seen of each series, of shape (n_series, n_outputs).

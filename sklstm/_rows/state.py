@@ -228,6 +228,26 @@ class RecurrentState:
         return replace(state, series=self.series[kept])
 
 
+def joined_states(states: list[RecurrentState]) -> RecurrentState:
+    """States by series side by side, the lanes of each after those of the one before.
+
+    The series have no names, as the same one may be there several times, and nothing is
+    known of the labels and outputs of the last rows.
+    """
+    layers = zip(*(state.layers for state in states), strict=True)
+    context = states[0].context
+    if context.ndim == 3:
+        context = np.concatenate([state.context for state in states])
+    return RecurrentState(
+        tuple(
+            tuple(np.concatenate(arrays) for arrays in zip(*layer, strict=True))
+            for layer in layers
+        ),
+        context,
+        np.concatenate([state.position for state in states]),
+    )
+
+
 def _outputs_of(*states: RecurrentState) -> list[np.ndarray]:
     """The last outputs of states, NaN for all series of a state that has none."""
     (n_outputs, *_) = (

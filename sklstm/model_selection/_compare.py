@@ -15,11 +15,13 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklstm._estimator.inputs import n_dimensions
-from sklstm._rows.series import RowLabels, read_labels
+from sklstm._rows.series import RowLabels
 from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
+from sklstm.model_selection._prediction_scorer import one_number
 from sklstm.model_selection._seeding import find_stateful, seeded
+from sklstm.model_selection._timeline import Timeline, read_series, span
 from sklstm.model_selection._walk import Layers, StartingFrom, Walk, Walks
-from sklstm.streaming import find_id_columns, stream
+from sklstm.streaming import stream
 
 
 def compare_states(
@@ -131,7 +133,7 @@ def compare_states(
     _check_rows(X)
     places = find_stateful(estimator)
     seeds = _check_seeds(random_states)
-    labels = _read_series(estimator, places, X)
+    labels = read_series(estimator, places, X)
     folds = _check_folds(cv, X, y, is_classifier(estimator), labels)
     scorer, name = _choose_scorer(estimator, scoring)
     pairs = list(product(range(len(folds)), seeds))
@@ -171,7 +173,7 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
     if linear is not None:
         candidates[LINEAR] = StartingFrom(linear, Walk.carried)
     scores = {
-        name: _one_number(scorer(candidate, X_test, y_test))
+        name: one_number(scorer(candidate, X_test, y_test))
         for name, candidate in candidates.items()
     }
     if not np.isfinite(list(scores.values())).all():
@@ -180,12 +182,6 @@ def _score_pair(estimator, X, y, fold, scorer: Callable, draw: tuple[int, int]):
             f" {scores}. Choose a scoring that is defined on each fold's test rows."
         )
     return scores, walks.unit
-
-
-def _one_number(score) -> float:
-    if np.ndim(score) or np.asarray(score).dtype.kind not in "biuf":
-        raise TypeError(f"scoring must return one number, got {score!r}.")
-    return float(score)
 
 
 # --- checks -----------------------------------------------------------------------
@@ -220,28 +216,6 @@ def _check_seeds(random_states: Iterable[int]) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def _read_series(estimator, places: list[str], X) -> RowLabels:
-    """Whose each row of X is, and when it was, as far as X tells."""
-    if isinstance(getattr(X, "index", None), pd.MultiIndex):
-        return read_labels(X)[1]
-    parameters = estimator.get_params()
-    named = [parameters[f"{place}series_id"] for place in places]
-    series_id = next((name for name in named if name is not None), None)
-    if series_id is None:
-        return read_labels(X)[1]
-    parts = [estimator, *parameters.values()]
-    if any(isinstance(part, Pipeline) and len(part) > 1 for part in parts):
-        series_id = find_id_columns(series_id, getattr(X, "columns", None))
-    if series_id is None:
-        raise ValueError(
-            f"compare_states cannot tell which columns of X are the series_id={named}"
-            " behind the transformers of the pipeline. Pass X as a DataFrame, call"
-            " set_output(transform='pandas') on the pipeline and give series_id by"
-            " name, or tell series apart by a MultiIndex."
-        )
-    return read_labels(X, series_id)[1]
-
-
 def _check_folds(
     cv, X, y, classifier: bool, labels: RowLabels
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -249,7 +223,7 @@ def _check_folds(
     folds = list(check_cv(cv, y, classifier=classifier).split(X, y))
     if not folds:
         raise ValueError("cv gave no folds. Pass a splitter such as TimeSeriesSplit.")
-    places = _places_in_series(labels)
+    places = Timeline(labels).places
     for k, (train, test) in enumerate(folds):
         wrong = _first_broken(np.concatenate([train, test]), labels.codes, places)
         if len(train) and len(test) and wrong is None:
@@ -258,25 +232,12 @@ def _check_folds(
         if labels.ids is not None and wrong is not None:
             which = f" of {labels.series_name(wrong)} and others"
         raise ValueError(
-            f"Fold {k} trains on {_span(train)} and tests on {_span(test)}{which}, but"
+            f"Fold {k} trains on {span(train)} and tests on {span(test)}{which}, but"
             " the state after training fits only the rows that come next: training"
             " rows must be consecutive, and the test rows follow them directly. Use"
             " TimeSeriesSplit, or PanelSplit for many series, with gap=0."
         )
     return folds
-
-
-def _places_in_series(labels: RowLabels) -> np.ndarray:
-    """Each row's number within its series, by time where it has one: (n_rows,)."""
-    codes = labels.codes
-    time = np.arange(len(codes))
-    if labels.time is not None:
-        time = pd.factorize(labels.time, sort=True)[0]
-    order = np.lexsort((time, codes))
-    counts = np.bincount(codes)
-    places = np.empty(len(codes), np.int64)
-    places[order] = np.arange(len(codes)) - (np.cumsum(counts) - counts)[codes[order]]
-    return places
 
 
 def _first_broken(rows, codes: np.ndarray, places: np.ndarray) -> int | None:
@@ -286,13 +247,6 @@ def _first_broken(rows, codes: np.ndarray, places: np.ndarray) -> int | None:
     codes, places = codes[order], places[order]
     broken = (np.diff(codes) == 0) & (np.diff(places) != 1)
     return int(codes[np.argmax(broken)]) if broken.any() else None
-
-
-def _span(rows: np.ndarray) -> str:
-    """Which rows these are, in words for an error."""
-    if len(rows) and (np.diff(rows) == 1).all():
-        return f"rows {rows[0]} to {rows[-1]}"
-    return f"{len(rows)} scattered rows" if len(rows) else "no rows"
 
 
 # --- the scorer -------------------------------------------------------------------

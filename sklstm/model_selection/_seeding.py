@@ -12,7 +12,7 @@ from sklstm.streaming import BAGS
 
 def find_stateful(estimator) -> list[str]:
     """Prefixes of the parameters of the stateful estimators inside `estimator`."""
-    found = [n for n, part in _parts(estimator) if isinstance(part, BaseStatefulLSTM)]
+    found = networks_in(estimator)
     if not found:
         raise TypeError(
             "compare_states takes a StatefulLSTMRegressor or StatefulLSTMClassifier,"
@@ -23,7 +23,13 @@ def find_stateful(estimator) -> list[str]:
     return found
 
 
-def _parts(estimator) -> list[tuple[str, Any]]:
+def networks_in(estimator) -> list[str]:
+    """The same, empty where there are none."""
+    parts = parts_of(estimator)
+    return [name for name, part in parts if isinstance(part, BaseStatefulLSTM)]
+
+
+def parts_of(estimator) -> list[tuple[str, Any]]:
     """Everything inside `estimator`, itself too, by the prefix of its parameters."""
     inside = estimator.get_params() if hasattr(estimator, "get_params") else {}
     return [("", estimator), *((f"{name}__", part) for name, part in inside.items())]
@@ -36,7 +42,7 @@ def seeded(estimator, places: list[str], seed: int):
     differ from one another, and from those of other seeds. A bagging ensemble draws
     the seeds of its members itself.
     """
-    bags = [name for name, part in _parts(estimator) if isinstance(part, BAGS)]
+    bags = [name for name, part in parts_of(estimator) if isinstance(part, BAGS)]
     seeds = {f"{bag}random_state": seed for bag in bags}
     for k, place in enumerate(places):
         seeds[f"{place}random_state"] = len(places) * seed + k

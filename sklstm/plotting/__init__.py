@@ -7,12 +7,14 @@ matplotlib, ``pip install "matplotlib>=3.7"``, but importing this package does n
 
 from sklstm.plotting._comparison import StateComparisonDisplay
 from sklstm.plotting._forecast import ForecastDisplay
+from sklstm.plotting._horizon_error import HorizonErrorDisplay
 from sklstm.plotting._lanes import LanesDisplay
 from sklstm.plotting._loss_curve import LossCurveDisplay
 from sklstm.plotting._state import StateDisplay
 
 __all__ = [
     "ForecastDisplay",
+    "HorizonErrorDisplay",
     "LanesDisplay",
     "LossCurveDisplay",
     "StateComparisonDisplay",
