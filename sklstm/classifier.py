@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.fitted_attributes import FromFit
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
 from sklstm._training.fitted import Fitted
@@ -318,7 +319,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, **unknown):
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
@@ -349,6 +350,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             All labels there will be; needed in the first call where `y` lacks some.
         sample_weight : array-like of shape (n_rows,), or list of these, default=None
             Weight of each row's loss.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -365,6 +368,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
         """
+        if unknown:
+            refuse_keywords(self, "partial_fit", unknown, trains=True)
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all of y at once, but"
@@ -385,7 +390,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             )
         return self._partial_fit(X, y, sample_weight, classes=known)
 
-    def predict_proba(self, X, replay=None):
+    def predict_proba(self, X, replay=None, **unknown):
         """Class probabilities for each row of X, continuing from the state.
 
         Parameters
@@ -395,6 +400,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             As in `predict`.
         replay : bool, default=None
             As in `predict`.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -406,9 +413,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
+        if unknown:
+            refuse_keywords(self, "predict_proba", unknown)
         return self._predictions(X, replay, Fitted.probabilities)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, **unknown):
         """Mean accuracy of ``predict(X)``.
 
         Parameters
@@ -419,6 +428,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             True labels, in the form that `fit` takes.
         sample_weight : array-like of shape (n_rows,), default=None
             Weight of each row.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -429,6 +440,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
+        if unknown:
+            refuse_keywords(self, "score", unknown)
         given = self.predict(X), y, sample_weight
         predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
         return accuracy_score(y, predicted, sample_weight=sample_weight)

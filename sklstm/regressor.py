@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from sklstm._estimator.base import BaseStatefulLSTM
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
 
@@ -345,7 +346,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, **unknown):
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
@@ -374,6 +375,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             Their targets, in the form that `fit` takes.
         sample_weight : array-like of shape (n_rows,), or list of these, default=None
             Weight of each row's loss.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -389,9 +392,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         TypeError
             For parameters of a wrong type, and for dates or durations.
         """
+        if unknown:
+            refuse_keywords(self, "partial_fit", unknown, trains=True)
         return self._partial_fit(X, y, sample_weight)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, **unknown):
         """Coefficient of determination (R²) of ``predict(X)``.
 
         Parameters
@@ -402,6 +407,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             True values, in the form that `fit` takes.
         sample_weight : array-like of shape (n_rows,), default=None
             Weight of each row.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -412,6 +419,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
+        if unknown:
+            refuse_keywords(self, "score", unknown)
         given = self.predict(X), y, sample_weight
         predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
         return r2_score(y, predicted, sample_weight=sample_weight)

@@ -167,7 +167,7 @@ def test_fit_X_of_bad_shape_raises(rows, text):
         (WINDOWS, y, r"inconsistent numbers of samples: \[6, 12\]"),
         (X, None, "requires y to be passed, but the target y is None"),
         (WINDOWS, None, "requires y to be passed, but the target y is None"),
-        (X, np.ones((N, 1, 1)), "Found array with dim 3"),
+        (X, np.ones((N, 1, 1)), r"y has shape \(12, 1, 1\)"),
     ],
 )
 def test_fit_y_of_another_length_raises(X, target, text):

@@ -20,6 +20,7 @@ from sklstm._estimator.encoded import with_context
 from sklstm._estimator.following import check_training_labels, learn_axis
 from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
 from sklstm._estimator.settings import Settings
@@ -33,7 +34,15 @@ from sklstm._training.train import Examples, train
 class Fitting(Preparing):
     """Fits anew: one frozen record of what was found is assigned at the end."""
 
-    def fit(self, X, y, sample_weight=None, checkpoint=None, checkpoint_every=1):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        checkpoint=None,
+        checkpoint_every=1,
+        **unknown,
+    ):
         """Train the network and leave its state right after the last row.
 
         Each epoch starts from zero state. Sliding windows are read in order (stateful)
@@ -81,6 +90,8 @@ class Fitting(Preparing):
             ``statefullstmregressor__checkpoint=folder`` to `fit`.
         checkpoint_every : int, default=1
             Epochs from one checkpoint to the next.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -116,6 +127,8 @@ class Fitting(Preparing):
             If training is interrupted after the first epoch: the last whole one stands.
             If a checkpoint cannot be written: training goes on without.
         """
+        if unknown:
+            refuse_keywords(self, "fit", unknown, trains=True)
         self._check_parameters()
         settings = Settings.of(self, X, y)
         given = read_training_rows(

@@ -16,7 +16,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklstm._checks import check_keywords
+from sklstm._estimator.keywords import check_keywords
 from sklstm._network.losses import pack_loss, unpack_loss
 from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
 

@@ -16,6 +16,7 @@ from sklstm._estimator.following import follow
 from sklstm._estimator.future import future_feedback
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import check_X
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.series_walk import SeriesWalk, check_takes_rows
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._training.fitted import Fitted
@@ -37,7 +38,7 @@ class Predicting(FittedAttributes):
             outputs = sliding.outputs_of(fitted, given, following)
         return given.shaped(decode(fitted, outputs))
 
-    def predict(self, X, replay=None):
+    def predict(self, X, replay=None, **unknown):
         """Predict for each row of X, continuing from the state, which stays as it is.
 
         Parameters
@@ -54,6 +55,8 @@ class Predicting(FittedAttributes):
         replay : bool, default=None
             Whether X begins with the rows of the fit. None finds out, and warns where
             rows without labels repeat, so that a continuation could look the same.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -80,6 +83,8 @@ class Predicting(FittedAttributes):
         ContinuityWarning
             If labels tell that rows are missing, unless `on_gap` says otherwise.
         """
+        if unknown:
+            refuse_keywords(self, "predict", unknown)
         return self._predictions(X, replay, Fitted.decode)
 
     def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):

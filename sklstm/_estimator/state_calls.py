@@ -13,6 +13,7 @@ from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.following import follow
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import is_plain
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._rows.series import as_ids, match_series
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.state_checks import check_fits
@@ -148,7 +149,7 @@ class StateCalls(FittedAttributes):
         outputs, state = one
         return outputs, fitted, fitted.in_state(state)
 
-    def step(self, X):
+    def step(self, X, **unknown):
         """Predict for each row of X and advance the state over them, in one pass.
 
         Parameters
@@ -156,6 +157,8 @@ class StateCalls(FittedAttributes):
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
             The rows after those seen.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -168,6 +171,8 @@ class StateCalls(FittedAttributes):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
+        if unknown:
+            refuse_keywords(self, "step", unknown)
         outputs, fitted, self._fitted = self._advance(X)
         return fitted.decode(outputs)
 

@@ -243,7 +243,7 @@ def _leading_steps(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if n_nan:
         raise ValueError(
             f"X contains NaN in {n_nan} place(s). Only whole leading steps of a window"
-            " may be NaN, for rows from before the series began. Fill or drop the rest,"
+            " may be NaN, for rows from before the series began. Fill the rest,"
             " for example with sklearn.impute.SimpleImputer before windowing."
         )
     n_empty = int(lacking.all(axis=1).sum())

@@ -1,0 +1,137 @@
+"""What users of scikit-learn and Keras write first: right answers, or errors that help.
+
+Each test reads like a user's script. What it must give is made independently: by hand,
+in NumPy, or by another estimator.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from plain import StatefulLSTMClassifier as PlainClassifier
+from plain import StatefulLSTMRegressor as PlainRegressor
+
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 2))
+y = X[:, 0]
+WINDOWS = RNG.normal(size=(40, 5, 2))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> PlainRegressor:
+    return PlainRegressor(2, epochs=1, random_state=0).fit(X, y)
+
+
+# --------------------------------------------------------------------------------------
+# Keras's words
+# --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keywords", "text"),
+    [
+        ({"epochs": 3}, r"epochs is a parameter .* StatefulLSTMRegressor\(epochs="),
+        ({"batch_size": 32}, r"StatefulLSTMRegressor\(batch_size="),
+        ({"validation_data": (X, y)}, "Set validation_split="),
+        ({"learning_rate": 0.1}, "Set optimizer__learning_rate="),
+        ({"epoch": 3}, "Did you mean 'epochs'"),
+        ({"foo": 3}, r"unexpected keyword argument\(s\) 'foo'\.$"),
+    ],
+)
+def test_fit_keyword_of_keras_tells_where_it_goes(fitted, keywords, text):
+    for train in (fitted.fit, fitted.partial_fit):
+        with pytest.raises(TypeError, match=text):
+            train(X, y, **keywords)
+
+
+def test_predict_keyword_of_keras_tells_to_leave_it_out(fitted):
+    with pytest.raises(TypeError, match=r"predict\(\).*'verbose'\. Leave it out"):
+        fitted.predict(X, verbose=0)
+    with pytest.raises(TypeError, match="answers do not depend on how rows are"):
+        fitted.predict(X, batch_size=32)
+    with pytest.raises(TypeError, match=r"step\(\).*'verbose'"):
+        fitted.step(X, verbose=0)
+    with pytest.raises(TypeError, match=r"score\(\).*'verbose'"):
+        fitted.score(X, y, verbose=0)
+    with pytest.raises(TypeError, match=r"predict_proba\(\).*'verbose'"):
+        StatefulLSTMClassifier().predict_proba(X, verbose=0)
+
+
+OURS = {
+    "hidden_dim": "units=",
+    "hidden_size": "units=",
+    "layers": "units=[32, 32]",
+    "num_layers": "units=[32, 32]",
+    "lr": "optimizer__learning_rate=",
+    "learning_rate": "optimizer__learning_rate=",
+    "look_back": "sequence_length=",
+    "lookback": "sequence_length=",
+    "n_steps": "sequence_length=",
+    "window_size": "sequence_length=",
+    "seed": "random_state=",
+    "build_fn": "model=",
+    "patience": "EarlyStopping",
+}
+
+
+@pytest.mark.parametrize(("word", "ours"), OURS.items())
+def test_init_word_of_other_packages_names_ours(word, ours):
+    text = rf"argument '{word}'\. Set .*{re.escape(ours)}"
+    with pytest.raises(TypeError, match=text):
+        StatefulLSTMRegressor(**{word: 8})
+    with pytest.raises(ValueError, match=text):
+        StatefulLSTMClassifier().set_params(**{word: 8})
+
+
+def test_init_word_like_no_other_guesses_nothing():
+    with pytest.raises(TypeError, match=r"argument 'gamma'\. Routed"):
+        StatefulLSTMRegressor(gamma=8)
+    with pytest.raises(TypeError, match=r"'n_features'\. Leave it out: fit learns it"):
+        StatefulLSTMRegressor(n_features=8)
+
+
+def test_y_of_three_axes_is_told_as_y():
+    model, labels = PlainRegressor(2), PlainClassifier(2)
+    with pytest.raises(ValueError, match=r"y has shape \(40, 1, 1\).*y.reshape"):
+        model.fit(X, np.ones((40, 1, 1)))
+    steps = np.ones((40, 5, 1))
+    for estimator in (model, labels):
+        with pytest.raises(ValueError, match=r"y has shape \(40, 5, 1\).*'tiled'"):
+            estimator.fit(WINDOWS, steps)
+
+
+# --------------------------------------------------------------------------------------
+# Missing values, and lists
+# --------------------------------------------------------------------------------------
+
+
+def test_nan_in_X_is_answered_for_a_series():
+    holey = pd.DataFrame(X, pd.date_range("2024-01-01", periods=40))
+    holey.columns = ["a", "b"]
+    holey.iloc[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"1 row\(s\).*'2024-01-04.*Do not drop rows"):
+        StatefulLSTMRegressor().fit(holey, y)
+    with pytest.raises(ValueError, match=r"Input X\[1\] contains NaN.*Do not drop"):
+        StatefulLSTMRegressor().fit([X, holey], [y, y])
+
+
+def test_nan_in_y_names_sample_weight():
+    holey = np.where(np.arange(40) == 7, np.nan, y)
+    with pytest.raises(ValueError, match=r"row 7\. .*sample_weight=0.*missing='ignore"):
+        StatefulLSTMRegressor().fit(X, holey)
+    with pytest.raises(ValueError, match=r"sample_weight=0.*missing='ignore'"):
+        StatefulLSTMClassifier().fit(X, np.where(np.isnan(holey), np.nan, holey > 0))
+
+
+def test_lists_without_an_axis_for_features_are_answered():
+    parts = [y[:20], y[:30], y[:25]]
+    with pytest.raises(ValueError, match=r"lengths \(20, 30, 25.*reshape\(x, \(-1, 1"):
+        StatefulLSTMRegressor().fit(parts, parts)
+    labels = [np.where(part > 0, "up", "down") for part in parts]
+    with pytest.raises(ValueError, match=r"y is a list whose entries differ in length"):
+        StatefulLSTMClassifier().fit(np.ones((75, 1)), labels)
