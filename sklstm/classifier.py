@@ -325,8 +325,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Weights, optimizer, state, context and position all carry over, so that calls
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
-        count in the state, and wait for the next call to be trained on, unless
-        another call moves the state in between.
+        count in the state, and wait for the next call to be trained on. If another
+        call moves the state in between, they are dropped, with a warning.
         Sliding windows go on with one series without a break. The learning rate is as
         callbacks left it, until another one is set. `epochs`, `validation_split`,
         `shuffle`, `drop_remainder`, `warm_start` and `verbose` play no part. Where a

@@ -7,14 +7,18 @@ in NumPy, or by another estimator.
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from plain import StatefulLSTMClassifier as PlainClassifier
 from plain import StatefulLSTMRegressor as PlainRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, stream
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))
@@ -135,3 +139,44 @@ def test_lists_without_an_axis_for_features_are_answered():
     labels = [np.where(part > 0, "up", "down") for part in parts]
     with pytest.raises(ValueError, match=r"y is a list whose entries differ in length"):
         StatefulLSTMClassifier().fit(np.ones((75, 1)), labels)
+
+
+# --------------------------------------------------------------------------------------
+# Nothing is lost in silence
+# --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_reset_states_warns_of_rows_that_wait_to_be_trained_on(stateful):
+    """31 rows a call never fill a batch of 32; whole batches do, and lose nothing."""
+    model = PlainRegressor(2, batch_size=32, stateful=stateful, random_state=0)
+    model.partial_fit(X[:31], y[:31])
+    with pytest.warns(UserWarning, match=r"31 row\(s\) given to partial_fit.*=32"):
+        model.reset_states()
+    assert model.n_windows_ == 0
+    model.partial_fit(X[:32], y[:32])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.reset_states().observe(X)
+    assert model.n_windows_ == 32
+
+
+def test_step_of_stream_warns_of_rows_that_wait():
+    pipe = make_pipeline(StandardScaler(), PlainRegressor(2, batch_size=4, epochs=1))
+    pipe.fit(X[:20], y[:20])
+    pipe[-1].partial_fit(pipe[0].transform(X[20:22]), y[20:22])
+    live = stream(pipe)
+    with pytest.warns(UserWarning, match=r"2 row\(s\) given to partial_fit") as seen:
+        live.step(X[22:23])
+    assert seen[0].filename == __file__
+    live.step(X[23:24])
+
+
+def test_GridSearchCV_of_recordings_of_many_lengths_scores_every_fold():
+    """Also the fold whose recordings are longer than those it was fitted on."""
+    recordings = [RNG.normal(size=(n, 2)) + n % 2 for n in range(20, 40)]
+    is_odd = [n % 2 == 1 for n in range(20, 40)]
+    model = StatefulLSTMClassifier(stateful=False, batch_size=8, epochs=1)
+    search = GridSearchCV(model, {"units": [2]}, cv=2, error_score="raise")
+    scores = search.fit(recordings, is_odd).cv_results_
+    assert np.isfinite(scores["mean_test_score"]).all()

@@ -284,11 +284,12 @@ def _check_windows(
         X = pad_masked(_check_stack(estimator, X.data, X.mask), np.ma.getmaskarray(X))
     else:
         X = _check_stack(estimator, X)
-    if like is not None and X.shape[1:] != (like.n_steps, like.n_features):
+    if like is not None and X.shape[2] != like.n_features:
         raise ValueError(
             f"X has windows of shape {X.shape[1:]}, but {type(estimator).__name__} was"
             " fitted on windows of shape (sequence_length, n_features) ="
-            f" {(like.n_steps, like.n_features)}. Cut or frame X as for fit."
+            f" {(like.n_steps, like.n_features)}. Their lengths may differ, the number"
+            " of features may not."
         )
     return X, InputShape(X.shape[2], names, X.shape[1])
 

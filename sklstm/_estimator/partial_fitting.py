@@ -56,6 +56,7 @@ class PartialFitting(Preparing):
         targets = target.encode(
             targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss
         )
+        _check_length(given, fitted)
         following = follow(fitted, given, self.on_gap, stacklevel=3)
         if fitted.recipe.is_tiled:
             fitted = self._train_tiles(fitted, given, following, targets, weights)
@@ -218,6 +219,17 @@ class PartialFitting(Preparing):
             state=zero,
             encoder=encoder,
             axis=learn_axis(given),
+        )
+
+
+def _check_length(given: Given, fitted: Fitted) -> None:
+    """Refuse ready-made windows of another length than those trained on before."""
+    n_steps = given.shape.n_steps
+    if n_steps is not None and given.X.shape[1] != n_steps:
+        raise ValueError(
+            f"X has windows of {given.X.shape[1]} steps, but training began with"
+            f" windows of sequence_length={n_steps}. Cut or frame X as before; a list"
+            " may also hold shorter ones."
         )
 
 

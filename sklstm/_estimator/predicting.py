@@ -70,8 +70,9 @@ class Predicting(FittedAttributes):
             If the estimator is not fitted.
         ValueError
             If X has other features than in `fit`, windows where rows were fitted or
-            the other way round, windows of another length (in a list: longer ones), no
-            row at all, infinity, or NaN other than in whole first steps of a window.
+            the other way round, windows of another length where the weights of a
+            ``model=`` function depend on it, no row at all, infinity, or NaN other than
+            in whole first steps of a window.
             If labels run backwards, come twice, or were seen already, and for series
             told apart in another way than in `fit`.
         TypeError

@@ -70,6 +70,10 @@ class StackedLSTM:
             return self
         return replace(self, batch_size=batch_size)
 
+    def of_length(self, n_steps: int) -> StackedLSTM:
+        """The same network for windows of another length."""
+        return replace(self, sequence_length=n_steps)
+
     def for_steps(self, n_lanes: int) -> StackedLSTM:
         """The network for lanes that take one step at a time.
 
@@ -194,6 +198,10 @@ class UserNetwork:
         if self.batch_size is None:
             return self
         return self._told(batch_size=batch_size)
+
+    def of_length(self, n_steps: int) -> UserNetwork:
+        """The network that the function builds for windows of another length."""
+        return self._told(sequence_length=n_steps)
 
     def for_steps(self, n_lanes: int, n_steps: int = 1) -> UserNetwork:
         """The same network for so many lanes that take `n_steps` steps at a time."""
