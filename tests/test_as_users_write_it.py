@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run
 from plain import StatefulLSTMClassifier as PlainClassifier
 from plain import StatefulLSTMRegressor as PlainRegressor
 from sklearn.model_selection import GridSearchCV
@@ -180,3 +181,42 @@ def test_GridSearchCV_of_recordings_of_many_lengths_scores_every_fold():
     search = GridSearchCV(model, {"units": [2]}, cv=2, error_score="raise")
     scores = search.fit(recordings, is_odd).cv_results_
     assert np.isfinite(scores["mean_test_score"]).all()
+
+
+# --------------------------------------------------------------------------------------
+# Processes
+# --------------------------------------------------------------------------------------
+
+SERVICE = """
+import multiprocessing, os, sys, tempfile
+from concurrent.futures import ProcessPoolExecutor
+sys.stderr = None  # as in a service, and nowhere to write to
+def no_folder(*args, **options):
+    raise FileNotFoundError("No usable temporary directory found")
+tempfile.TemporaryFile = no_folder
+
+import numpy as np
+from sklstm import StatefulLSTMRegressor
+import tensorflow as tf
+
+X = np.sin(np.arange(40.0) / 4)[:, np.newaxis]
+
+def fit(seed):
+    model = StatefulLSTMRegressor(2, epochs=1, random_state=seed).fit(X[:-1], X[1:, 0])
+    return model.predict(X)[:3].tolist()
+
+if hasattr(os, "fork"):  # the parent has not started devices yet, so this cannot hang
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, mp_context=fork) as pool:
+        forked = pool.submit(fit, 0).result(timeout=60)
+tf.config.threading.set_intra_op_parallelism_threads(1)  # after the import
+assert np.allclose(fit(0), forked if hasattr(os, "fork") else fit(0), rtol=1e-5)
+print("done")
+"""
+
+
+@pytest.mark.slow
+def test_service_without_stderr_forks_and_sets_threads():
+    """The child's answers are those of the parent, which may yet choose its threads."""
+    done = run(SERVICE)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

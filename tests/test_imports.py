@@ -110,7 +110,6 @@ fake = types.ModuleType("keras")
 fake.backend = types.SimpleNamespace(backend=lambda: "jax")
 sys.modules["keras"] = fake
 tf = types.ModuleType("tensorflow")
-tf.config = types.SimpleNamespace(list_logical_devices=lambda: [])
 sys.modules["tensorflow"] = tf
 import sklstm._tensorflow
 """
@@ -128,14 +127,22 @@ def test_the_error_of_another_backend():
 
 
 COLLECTOR = """
-import gc, sys, types
+import gc, importlib.machinery, sys, types
 gc.{start}()
 keras, tf = types.ModuleType("keras"), types.ModuleType("tensorflow")
 keras.backend = types.SimpleNamespace(backend=lambda: "tensorflow")
 seen = []
-listed = lambda: seen.append(gc.isenabled())
-tf.config = types.SimpleNamespace(list_logical_devices=listed)
-sys.modules.update(keras=keras, tensorflow=tf)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            seen.append(gc.isenabled())
+            return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec):
+        return tf
+    def exec_module(self, module):
+        pass
+sys.meta_path.insert(0, Finder())
+sys.modules["keras"] = keras
 import sklstm._tensorflow
 print(seen, gc.isenabled())
 """

@@ -18,7 +18,10 @@ from sklearn.base import BaseEstimator
 
 from sklstm._estimator.keywords import check_keywords
 from sklstm._network.losses import pack_loss, unpack_loss
-from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
+from sklstm._tensorflow import (
+    keras,
+    start_devices,
+)  # before scikeras, which imports it loudly
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
@@ -118,6 +121,7 @@ class RoutedParameters(BaseWrapper):
 
         The optimizer "auto" depends on whether windows are tiled.
         """
+        start_devices()  # which an optimizer's variables do loudly
         parameters = self.get_params()
         if isinstance(self.optimizer, str):
             name = self.optimizer.lower()
