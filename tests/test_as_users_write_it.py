@@ -6,6 +6,7 @@ in NumPy, or by another estimator.
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 
@@ -15,6 +16,8 @@ import pytest
 from helpers import run
 from plain import StatefulLSTMClassifier as PlainClassifier
 from plain import StatefulLSTMRegressor as PlainRegressor
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -181,6 +184,45 @@ def test_GridSearchCV_of_recordings_of_many_lengths_scores_every_fold():
     search = GridSearchCV(model, {"units": [2]}, cv=2, error_score="raise")
     scores = search.fit(recordings, is_odd).cv_results_
     assert np.isfinite(scores["mean_test_score"]).all()
+
+
+# --------------------------------------------------------------------------------------
+# Learning online behind scalers
+# --------------------------------------------------------------------------------------
+
+
+def same_weights(ours, theirs) -> bool:
+    pairs = zip(ours.get_weights(), theirs.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_stream_partial_fit_scales_rows_and_targets():
+    """As the four lines that one would write by hand."""
+    network = PlainRegressor(2, epochs=1, random_state=0)
+    pipe = TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), network), transformer=StandardScaler()
+    ).fit(X[:20], 100 + 9 * y[:20])
+    by_hand = copy.deepcopy(pipe.regressor_[-1])
+    scaled = (X[20:] - X[:20].mean(axis=0)) / X[:20].std(axis=0)
+    by_hand.partial_fit(scaled, (y[20:] - y[:20].mean()) / y[:20].std())
+    live = stream(pipe).partial_fit(X[20:], 100 + 9 * y[20:])
+    for a, b in zip(live.estimator.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_stream_partial_fit_trains_every_network_of_an_ensemble_or_none():
+    """A VotingClassifier numbers the labels, which its members have seen as numbers."""
+    labels = np.where(y > 0, "up", "down")
+    members = [(str(k), PlainClassifier(2, epochs=1, random_state=k)) for k in (0, 1)]
+    vote = VotingClassifier(members).fit(X[:20], labels[:20])
+    by_hand = copy.deepcopy(vote.estimators_)
+    live = stream(vote).partial_fit(X[20:], labels[20:])
+    for one, network in zip(by_hand, live.estimators, strict=True):
+        one.partial_fit(X[20:], (y[20:] > 0).astype(int))
+        assert same_weights(one, network)
+    with pytest.raises(ValueError, match="previously unseen labels"):
+        live.partial_fit(X, np.where(y > 0, "up", "sideways"))
+    assert all(map(same_weights, by_hand, live.estimators))
 
 
 # --------------------------------------------------------------------------------------
