@@ -121,7 +121,7 @@ def check_numbers(name: str, values: Any) -> None:
         For masked entries.
     """
     check_nothing_masked(name, values)
-    kinds = {getattr(dtype, "kind", "") for dtype in _dtypes(values)}
+    kinds = set(map(_kind, _dtypes(values)))
     if kinds & {"M", "m"}:
         raise TypeError(
             f"{name} holds dates or durations, not numbers. Pass numbers made of them,"
@@ -149,6 +149,14 @@ def check_no_label_missing(labels: np.ndarray) -> None:
 
 def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or label != label
+
+
+def _kind(dtype: Any) -> str:
+    """NumPy's letter for a dtype, also for dates of polars, which have none."""
+    is_temporal = getattr(dtype, "is_temporal", None)
+    if is_temporal is not None and is_temporal():
+        return "M"
+    return getattr(dtype, "kind", "")
 
 
 def _dtypes(values: Any) -> list:

@@ -156,9 +156,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, dropout and shuffling, the cuts of tiled windows
         included. A RandomState instance is drawn from once in each fit; with None, each
-        fit has another seed. An int gives the same weights,
-        bit for bit, on one machine with as many threads; the workers of a parallel
-        search have fewer.
+        fit has another seed, which ``keras.utils.set_random_seed`` does not decide. An
+        int gives the same weights, bit for bit, on one machine with as many threads;
+        the workers of a parallel search have fewer.
     **routed : dict
         Keywords for the optimizer, loss, metrics, callbacks or model function, such as
         ``optimizer__clipnorm=1.0``.
@@ -388,7 +388,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ValueError
             For what `fit` refuses; for other features, outputs or kinds of X than in
             the calls before; for labels that were seen already; with sliding windows,
-            for many series; and for another optimizer. The estimator stays as it was.
+            for many series; and for another optimizer, loss or network. The estimator
+            stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations.
         """

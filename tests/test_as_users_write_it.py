@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, stream
+from sklstm._compiled.program_pool import POOL
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))
@@ -184,6 +185,69 @@ def test_GridSearchCV_of_recordings_of_many_lengths_scores_every_fold():
     search = GridSearchCV(model, {"units": [2]}, cv=2, error_score="raise")
     scores = search.fit(recordings, is_odd).cv_results_
     assert np.isfinite(scores["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"units": 3}, r"ask for units=3 instead of \(2,\)"),
+        ({"stateful": False}, "stateful=False instead of True"),
+        ({"windows": "tiled"}, "windows='tiled' instead of 'sliding'"),
+        ({"batch_size": 2}, "batch_size=2 instead of 1"),
+        ({"dropout": 0.5}, "dropout=0.5 instead of 0.0"),
+        ({"loss": "mae"}, "loss that training began with, mean_squared_error, but"),
+        ({"loss": "mse"}, None),
+    ],
+)
+def test_partial_fit_changed_parameter_is_not_ignored(fitted, change, text):
+    model = copy.deepcopy(fitted).set_params(**change)
+    if text is None:
+        assert model.partial_fit(X, y).n_windows_ == 2 * 40
+        return
+    with pytest.raises(ValueError, match=text):
+        model.partial_fit(X, y)
+    assert same_weights(model, fitted)
+
+
+def test_warm_start_other_classes_raises_instead_of_permuting():
+    labels = np.where(y > 0, "up", "down")
+    model = PlainClassifier(2, epochs=1, warm_start=True).fit(X, labels)
+    with pytest.raises(ValueError, match=r"classes \['down', 'up'\], but y now holds"):
+        model.fit(X, np.where(y > 0, "a", "down"))
+
+
+def test_warm_start_other_batch_size_goes_on():
+    """No weight depends on it: a pass at a rate of 0 leaves them alone."""
+    model = PlainRegressor(2, epochs=1, warm_start=True, random_state=0).fit(X, y)
+    before = copy.deepcopy(model)
+    model.set_params(batch_size=4, optimizer__learning_rate=0.0).fit(X, y)
+    assert same_weights(before, model)
+
+
+def test_save_as_keras_file_warns(fitted, tmp_path):
+    with pytest.warns(UserWarning, match=r"x\.keras is written as a safetensors file"):
+        fitted.save(tmp_path / "x.keras")
+    loaded = PlainRegressor.load(tmp_path / "x.keras")
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
+def test_global_dtype_policy_leaves_the_built_in_network_alone(policy):
+    import keras
+
+    def outputs():
+        model = PlainRegressor(3, dropout=0.2, epochs=1, random_state=0).fit(X, y)
+        return model.predict(X), model.rebuild(5).predict(X[:5, None], verbose=0)
+
+    plain = outputs()
+    keras.config.set_dtype_policy(policy)
+    try:
+        POOL.clear()  # or the programs made under the usual policy would be used
+        under_policy = outputs()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for ours, theirs in zip(under_policy, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 # --------------------------------------------------------------------------------------

@@ -63,6 +63,16 @@ model.reset_states().predict(X)
 model.forecast(2, start=X, feedback=lambda p, k: [p, p])
 model.rebuild(1)
 
+import keras
+def build_gru(meta):
+    shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]
+    return keras.Sequential([
+        keras.Input(batch_shape=shape),
+        keras.layers.GRU(2, stateful=meta["stateful"]),
+        keras.layers.Dense(meta["n_outputs_"]),
+    ])
+StatefulLSTMRegressor(model=build_gru, epochs=1).fit(X, X[:, 0]).predict(X)
+
 # TensorFlow and scikit-learn set variables of their own, by other prefixes.
 after = dict(os.environ)
 assert before.items() <= after.items()

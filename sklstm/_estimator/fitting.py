@@ -24,6 +24,7 @@ from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
 from sklstm._estimator.settings import Settings
+from sklstm._estimator.unchanged import check_same_classes
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
@@ -144,6 +145,8 @@ class Fitting(Preparing):
         target = self._learn_target(
             y, self._compile_arguments(settings.is_tiled)["loss"]
         )
+        if self._goes_on():
+            check_same_classes(self._fitted.target, target)
         weights = self._weights(given, y, sample_weight, target, is_missing)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
@@ -280,24 +283,22 @@ class Fitting(Preparing):
         last = self._fitted
         kept = last.parameters
         if recipe.network.key != last.recipe.network.key:
-            kept = _fitting_into(recipe, recipe.initial(seed), last)
+            kept = _fitting_into(recipe.initial(seed), last)
         if not last.recipe.is_trained_by(recipe.optimizer):
             kept = replace(kept, slots=())
         return kept
 
 
-def _fitting_into(recipe: Recipe, fresh: Parameters, last: Fitted) -> Parameters:
+def _fitting_into(fresh: Parameters, last: Fitted) -> Parameters:
     """The last fit's parameters for a new network of `fresh` ones, if they fit.
 
     Networks with a key of their own each time may yet be of one shape.
     """
     kept = last.parameters
-    has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
-    if recipe.batch_size != last.recipe.batch_size or not has_same_shape:
+    if _shapes(fresh.weights) != _shapes(kept.weights):
         raise ValueError(
             "warm_start=True continues from the weights of the last fit, but the"
-            " network's shape or batch size has changed since. Set warm_start=False"
-            " to start anew."
+            " network's shape has changed since. Set warm_start=False to start anew."
         )
     if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
         return replace(kept, seeds=fresh.seeds)

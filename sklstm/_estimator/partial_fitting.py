@@ -18,6 +18,7 @@ from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.settings import Settings
+from sklstm._estimator.unchanged import check_same_loss, check_unchanged
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import PlainRows
@@ -45,6 +46,7 @@ class PartialFitting(Preparing):
                 self, X, self.series_id, settings.is_tiled, settings.dtype
             )
         else:
+            check_unchanged(self, fitted)
             given = read_rows(self, X, fitted.input_shape)
         y, is_missing = check_y(self, y, self._y_options, given, X)
         if fitted is None:
@@ -162,7 +164,9 @@ class PartialFitting(Preparing):
 
         The recipe returned has the rate that is asked for now.
         """
-        optimizer = self._compile_arguments(recipe.is_tiled)["optimizer"]
+        choices = self._compile_arguments(recipe.is_tiled)
+        optimizer = choices["optimizer"]
+        check_same_loss(choices["loss"], recipe)
         recipe.check_trained_by(optimizer)
         asked = learning_rate_of(optimizer)
         if asked == recipe.asked_rate:

@@ -96,7 +96,8 @@ class StackedLSTM:
         """
         layers, initializers = keras.layers, keras.initializers
         shape = (self.batch_size, self.sequence_length, self.n_features)
-        stack: list[Any] = [layers.Input(batch_shape=shape)]
+        plain = {"dtype": "float32"}  # whatever Keras's global policy is
+        stack: list[Any] = [layers.Input(batch_shape=shape, **plain)]
         for k, units in enumerate(self.units):
             stack.append(
                 layers.LSTM(
@@ -107,25 +108,27 @@ class StackedLSTM:
                     recurrent_initializer=initializers.Orthogonal(seed=0),
                     seed=0,
                     name=f"lstm_{k + 1}",
+                    **plain,
                 )
             )
             if self.dropout:
                 name = f"dropout_{k + 1}"
-                stack.append(layers.Dropout(self.dropout, seed=0, name=name))
+                stack.append(layers.Dropout(self.dropout, seed=0, name=name, **plain))
         head = layers.Dense(
             self.n_outputs,
             activation=None if self.n_skip else self.activation,
             kernel_initializer=initializers.GlorotUniform(seed=0),
             name="head",
+            **plain,
         )
         if not self.n_skip:
             return keras.Sequential([*stack, head], name="stateful_lstm")
-        x = keras.Input(batch_shape=shape)
+        x = keras.Input(batch_shape=shape, **plain)
         hidden = x[..., : -self.n_skip]
         for layer in [*stack[1:], head]:
             hidden = layer(hidden)
-        outputs = layers.Add(name="skip")([hidden, x[..., -self.n_skip :]])
-        outputs = layers.Activation(self.activation, name="output")(outputs)
+        outputs = layers.Add(name="skip", **plain)([hidden, x[..., -self.n_skip :]])
+        outputs = layers.Activation(self.activation, name="output", **plain)(outputs)
         return keras.Model(x, outputs, name="stateful_lstm")
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:

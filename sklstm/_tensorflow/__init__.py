@@ -178,12 +178,19 @@ _STARTING = threading.Lock()
 _WAS_STARTED = _has_started()
 _SETTINGS = _settings()
 
+
+def _check_backend(name: str) -> None:
+    """Raise ImportError for a backend other than TensorFlow."""
+    if name != "tensorflow":
+        raise ImportError(
+            "sklstm runs on Keras's TensorFlow backend, but Keras was started with"
+            f" {name!r}. Set KERAS_BACKEND=tensorflow (or unset it) before Keras is"
+            " first imported."
+        )
+
+
+if "keras" not in sys.modules:  # it would fail itself for want of the other library
+    _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
 with _environment(KERAS_BACKEND="tensorflow"), _quiet():
     tf, keras = _import()
-
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "sklstm runs on Keras's TensorFlow backend, but Keras was started with"
-        f" {keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow (or unset it)"
-        " before Keras is first imported."
-    )
+_check_backend(keras.backend.backend())
