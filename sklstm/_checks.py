@@ -121,13 +121,13 @@ def check_numbers(name: str, values: Any) -> None:
         For masked entries.
     """
     check_nothing_masked(name, values)
-    kinds = set(map(_kind, _dtypes(values)))
-    if kinds & {"M", "m"}:
+    dtypes = _dtypes(values)
+    if any(str(dtype).lower().startswith(_OF_TIME) for dtype in dtypes):
         raise TypeError(
             f"{name} holds dates or durations, not numbers. Pass numbers made of them,"
             " such as the hour of the day, or the days since the first row."
         )
-    if "V" in kinds:
+    if any(getattr(dtype, "kind", "") == "V" for dtype in dtypes):
         raise TypeError(
             f"{name} is a structured array, not numbers. Pass its fields as columns."
         )
@@ -151,18 +151,17 @@ def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or label != label
 
 
-def _kind(dtype: Any) -> str:
-    """NumPy's letter for a dtype, also for dates of polars, which have none."""
-    is_temporal = getattr(dtype, "is_temporal", None)
-    if is_temporal is not None and is_temporal():
-        return "M"
-    return getattr(dtype, "kind", "")
+#: How names of dtypes begin in NumPy, pandas, polars and Arrow: datetime64, Date,
+#: timestamp[ns], duration[us], and so on.
+_OF_TIME = ("date", "time", "duration")
 
 
 def _dtypes(values: Any) -> list:
-    """The dtypes of an array, a Series or a DataFrame; empty for other types."""
+    """The dtypes of an array, a Series or a frame; empty for other types."""
     if hasattr(values, "dtype"):
         return [values.dtype]
+    if hasattr(values, "schema") and hasattr(values.schema, "types"):  # of Arrow
+        return list(values.schema.types)
     return list(getattr(values, "dtypes", ()))
 
 

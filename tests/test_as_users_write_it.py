@@ -22,7 +22,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, stream
+from sklstm import (
+    StatefulLSTMClassifier,
+    StatefulLSTMRegressor,
+    frame_series,
+    stream,
+)
 from sklstm._compiled.program_pool import POOL
 
 RNG = np.random.default_rng(0)
@@ -144,6 +149,39 @@ def test_lists_without_an_axis_for_features_are_answered():
     labels = [np.where(part > 0, "up", "down") for part in parts]
     with pytest.raises(ValueError, match=r"y is a list whose entries differ in length"):
         StatefulLSTMClassifier().fit(np.ones((75, 1)), labels)
+
+
+# --------------------------------------------------------------------------------------
+# Frames of other libraries, which run where they are installed
+# --------------------------------------------------------------------------------------
+
+
+def of_polars(**columns):
+    return pytest.importorskip("polars").DataFrame(columns)
+
+
+def of_arrow(**columns):
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+@pytest.mark.parametrize("frame", [of_polars, of_arrow])
+def test_frame_of_another_library_equals_array(frame):
+    table, other = frame(a=X[:, 0], b=X[:, 1]), frame(b=X[:, 1], a=X[:, 0])
+    model = PlainRegressor(2, epochs=1, random_state=0).fit(table, y)
+    expected = PlainRegressor(2, epochs=1, random_state=0).fit(X, y)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(model.predict(table), expected.predict(X))
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(other)
+    fed = model.forecast(3, feedback=lambda p, k: frame(a=[float(p)], b=[0.0]))
+    by_hand = expected.forecast(3, feedback=lambda p, k: [p, 0.0])
+    np.testing.assert_allclose(fed, by_hand, rtol=1e-6)
+    days = pd.date_range("2024-01-01", periods=40).to_numpy()
+    with pytest.raises(TypeError, match="X holds dates or durations"):
+        model.fit(frame(a=X[:, 0], day=days), y)
+    later, target = frame_series(table)
+    assert list(later.columns) == ["a", "b"]
+    np.testing.assert_array_equal(target.to_numpy(), X[1:])
 
 
 # --------------------------------------------------------------------------------------

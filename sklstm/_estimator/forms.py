@@ -10,6 +10,8 @@ def n_dimensions(X) -> int:
     if holds_windows(X):
         return 3
     n = getattr(X, "ndim", None)
+    if n is None and hasattr(X, "shape"):  # as tables of Arrow have it
+        return len(X.shape)
     if n is None:
         try:
             n = np.asarray(X).ndim
