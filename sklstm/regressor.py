@@ -174,7 +174,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     n_windows_ : int
         Windows trained on: those of an epoch of the last `fit`, plus those of all calls
         of `partial_fit` since. Tiled, these are tiles, as they lie without `shuffle`.
-    n_dropped_rows_ : int
+    n_dropped_windows_ : int
         Complete windows that the last `fit` left out, the oldest, so that batches are
         whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
         are not counted. With tiled windows, 0.

@@ -288,6 +288,63 @@ def test_global_dtype_policy_leaves_the_built_in_network_alone(policy):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "text"),
+    [
+        ("function", "learning rate of the optimizer 'adam' is a function. Pass a"),
+        ("excluded", "exclude_from_weight_decay was called .* would be lost"),
+    ],
+)
+def test_setting_of_optimizer_that_would_be_lost_is_refused(optimizer, text):
+    import keras
+
+    if optimizer == "function":
+        chosen = keras.optimizers.Adam(lambda: 0.01)
+    else:
+        chosen = keras.optimizers.AdamW(0.01)
+        chosen.exclude_from_weight_decay(var_names=["bias"])
+    with pytest.raises(ValueError, match=text):
+        PlainRegressor(2, optimizer=chosen).fit(X, y)
+
+
+def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=None):
+    import keras
+
+    class OwnStep(keras.Sequential):
+        def train_step(self, data):
+            raise AssertionError("never called")
+
+    shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]
+    model = (OwnStep if own_step else keras.Sequential)(
+        [
+            keras.Input(batch_shape=shape),
+            keras.layers.LSTM(2, stateful=meta["stateful"]),
+            keras.layers.Dense(1),
+        ]
+    )
+    settings = {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics}
+    model.compile("adam", "mse", **settings)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"model__loss_weights": [2.0]}, "compiled model with loss_weights, which"),
+        ({"model__weighted_metrics": ["mae"]}, "model with weighted_metrics, which"),
+        ({"model__own_step": True}, "model with the train_step of OwnStep, which"),
+    ],
+)
+def test_setting_of_compiled_model_that_would_be_lost_is_refused(settings, text):
+    with pytest.raises(ValueError, match=text):
+        PlainRegressor(model=build_compiled, epochs=1, **settings).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["initialize", "scorer", "feature_encoder"])
+def test_names_of_scikeras_that_mean_nothing_here_are_absent(fitted, name):
+    assert not hasattr(fitted, name)
+
+
 # --------------------------------------------------------------------------------------
 # Learning online behind scalers
 # --------------------------------------------------------------------------------------
