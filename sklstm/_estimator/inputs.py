@@ -111,7 +111,7 @@ def _check_form_of_y(y, X: np.ndarray) -> None:
             " target at each step of sequences set windows='tiled', and pass X as a"
             " list of arrays of shape (n_steps, n_features)."
         )
-    shape = getattr(y, "shape", None) or np.shape(y)
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if len(shape) < 3:
         return
     text = (
