@@ -237,6 +237,10 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     over the rows of a window, starting from the h and c that the window before left in
     the same lane. Arithmetic is in float32.
 
+    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
+    pipelines, hand over rows out of time order, which no estimator can tell from a
+    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
+
     References
     ----------
     .. [1] S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural

@@ -89,7 +89,7 @@ assert not ours, ours
 )
 def test_using_an_estimator_is_quiet():
     """Neither TensorFlow's start nor its first compilation shows; others' lines do."""
-    done = run(USE)
+    done = run(USE, PYTHONWARNINGS="error")
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "disk is on fire\n")
 
