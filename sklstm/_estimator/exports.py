@@ -13,7 +13,7 @@ from sklstm import persistence
 from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
 from sklstm._network.architecture import StackedLSTM, state_variables
-from sklstm._tensorflow import keras
+from sklstm._tensorflow import keras, start_devices
 from sklstm._training.recipe import without_output
 
 KERAS_SUFFIXES = {".keras", ".h5", ".hdf5"}
@@ -132,6 +132,7 @@ class Exports(FittedAttributes):
         Traceback (most recent call last):
         sklstm.persistence.PersistenceError: ...holds a 'StatefulLSTMRegressor'...
         """
+        start_devices()  # which an optimizer's variables would do without settings
         return persistence.load(cls, path, objects)
 
     def get_weights(self) -> list[np.ndarray]:

@@ -194,3 +194,5 @@ if "keras" not in sys.modules:  # it would fail itself for want of the other lib
 with _environment(KERAS_BACKEND="tensorflow"), _quiet():
     tf, keras = _import()
 _check_backend(keras.backend.backend())
+if "TF_XLA_FLAGS" in _SETTINGS:  # or an unpickled optimizer would start them without
+    start_devices()
