@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-# Routed parameters that users often write without their prefix.
-OFTEN_ROUTED = (
-    "optimizer__learning_rate",
-    "optimizer__clipnorm",
-    "optimizer__weight_decay",
-)
 
 
 def check_positive_int(name: str, value: Any) -> int:
@@ -109,42 +101,6 @@ def check_verbose(value: Any) -> int:
     return int(value)
 
 
-def check_keywords(
-    owner: str, given: Iterable[str], valid: Iterable[str], prefixes: Iterable[str]
-) -> None:
-    """Raise TypeError for a keyword that is neither a parameter nor routed to one.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the class, for the error.
-    given : iterable of str
-        The keywords to check.
-    valid : iterable of str
-        Names of parameters, among which the error looks for a similar one.
-    prefixes : iterable of str
-        What a routed keyword may have before its double underscore.
-    """
-    prefixes = tuple(prefixes)
-    for keyword in given:
-        prefix, routed, rest = keyword.partition("__")
-        if routed and prefix in prefixes and rest:
-            continue
-        if routed:
-            near = difflib.get_close_matches(prefix, prefixes, n=1, cutoff=0.5)
-            nearest = "__".join([*near, rest] if rest else near) if near else ""
-        else:
-            known = (*valid, *OFTEN_ROUTED)
-            near = difflib.get_close_matches(keyword, known, n=1, cutoff=0.0)
-            nearest = near[0] if near else ""
-        hint = f" Did you mean {nearest!r}?" if nearest else ""
-        raise TypeError(
-            f"{owner}() got an unexpected keyword argument {keyword!r}.{hint}"
-            " Routed parameters start with one of"
-            f" {', '.join(f'{prefix}__' for prefix in prefixes)}."
-        )
-
-
 def check_nothing_masked(name: str, values: Any) -> None:
     """Raise ValueError for a masked entry, whose hidden value NumPy would convert."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
@@ -165,13 +121,13 @@ def check_numbers(name: str, values: Any) -> None:
         For masked entries.
     """
     check_nothing_masked(name, values)
-    kinds = {getattr(dtype, "kind", "") for dtype in _dtypes(values)}
-    if kinds & {"M", "m"}:
+    dtypes = _dtypes(values)
+    if any(str(dtype).lower().startswith(_OF_TIME) for dtype in dtypes):
         raise TypeError(
             f"{name} holds dates or durations, not numbers. Pass numbers made of them,"
             " such as the hour of the day, or the days since the first row."
         )
-    if "V" in kinds:
+    if any(getattr(dtype, "kind", "") == "V" for dtype in dtypes):
         raise TypeError(
             f"{name} is a structured array, not numbers. Pass its fields as columns."
         )
@@ -179,14 +135,15 @@ def check_numbers(name: str, values: Any) -> None:
 
 def check_no_label_missing(labels: np.ndarray) -> None:
     """Raise ValueError for None, NaN or pandas's NA among labels."""
-    if labels.dtype != object:
+    if labels.dtype.kind not in "Of":
         return
     n_missing = sum(map(_is_missing, labels))
     if n_missing:
         raise ValueError(
-            f"y lacks a label in {n_missing} place(s), which hold None, NaN or NA: give"
-            " these rows any label, and sample_weight 0. To drop rows from inside a"
-            " series would join rows that do not follow each other."
+            f"Input y contains NaN, None or NA: it lacks a label in {n_missing}"
+            " place(s). Give these rows any label and sample_weight=0, or set"
+            " missing='ignore', which does that. To drop rows from inside a series"
+            " would join rows that do not follow each other."
         )
 
 
@@ -194,10 +151,17 @@ def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or label != label
 
 
+#: How names of dtypes begin in NumPy, pandas, polars and Arrow: datetime64, Date,
+#: timestamp[ns], duration[us], and so on.
+_OF_TIME = ("date", "time", "duration")
+
+
 def _dtypes(values: Any) -> list:
-    """The dtypes of an array, a Series or a DataFrame; empty for other types."""
+    """The dtypes of an array, a Series or a frame; empty for other types."""
     if hasattr(values, "dtype"):
         return [values.dtype]
+    if hasattr(values, "schema") and hasattr(values.schema, "types"):  # of Arrow
+        return list(values.schema.types)
     return list(getattr(values, "dtypes", ()))
 
 

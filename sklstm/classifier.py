@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.fitted_attributes import FromFit
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
 from sklstm._training.fitted import Fitted
@@ -165,9 +166,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, dropout and shuffling, the cuts of tiled windows
         included. A RandomState instance is drawn from once in each fit; with None, each
-        fit has another seed. An int gives the same weights,
-        bit for bit, on one machine with as many threads; the workers of a parallel
-        search have fewer.
+        fit has another seed, which ``keras.utils.set_random_seed`` does not decide. An
+        int gives the same weights, bit for bit, on one machine with as many threads;
+        the workers of a parallel search have fewer.
     **routed : dict
         Keywords for the optimizer, loss, metrics, callbacks or model function, such as
         ``optimizer__clipnorm=1.0``.
@@ -184,7 +185,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     n_windows_ : int
         Windows trained on: those of an epoch of the last `fit`, plus those of all calls
         of `partial_fit` since. Tiled, these are tiles, as they lie without `shuffle`.
-    n_dropped_rows_ : int
+    n_dropped_windows_ : int
         Complete windows that the last `fit` left out, the oldest, so that batches are
         whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
         are not counted. With tiled windows, 0.
@@ -254,6 +255,10 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     .. math::
         h_t = \tanh(x_t W + h_{t-1} R + b).
+
+    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
+    pipelines, hand over rows out of time order, which no estimator can tell from a
+    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
 
     References
     ----------
@@ -342,14 +347,14 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, **unknown):
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
-        count in the state, and wait for the next call to be trained on, unless
-        another call moves the state in between.
+        count in the state, and wait for the next call to be trained on. If another
+        call moves the state in between, they are dropped, with a warning.
         Sliding windows go on with one series without a break. The learning rate is as
         callbacks left it, until another one is set. `epochs`, `validation_split`,
         `shuffle`, `drop_remainder`, `warm_start` and `verbose` play no part. Where a
@@ -373,6 +378,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             All labels there will be; needed in the first call where `y` lacks some.
         sample_weight : array-like of shape (n_rows,), or list of these, default=None
             Weight of each row's loss.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -385,10 +392,13 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             For class labels that are not among the classes, for balanced class weights,
             and for what `fit` refuses; for other features or kinds of X than in the
             calls before; for time labels that were seen already; with sliding windows,
-            for many series; and for another optimizer. The estimator stays as it was.
+            for many series; and for another optimizer, loss or network. The estimator
+            stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
         """
+        if unknown:
+            refuse_keywords(self, "partial_fit", unknown, trains=True)
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all of y at once, but"
@@ -409,7 +419,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             )
         return self._partial_fit(X, y, sample_weight, classes=known)
 
-    def predict_proba(self, X, replay=None):
+    def predict_proba(self, X, replay=None, **unknown):
         """Class probabilities for each row of X, continuing from the state.
 
         Parameters
@@ -419,6 +429,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             As in `predict`.
         replay : bool, default=None
             As in `predict`.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -430,9 +442,11 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
+        if unknown:
+            refuse_keywords(self, "predict_proba", unknown)
         return self._predictions(X, replay, Fitted.probabilities)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, **unknown):
         """Mean accuracy of ``predict(X)``.
 
         Parameters
@@ -443,6 +457,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             True labels, in the form that `fit` takes.
         sample_weight : array-like of shape (n_rows,), default=None
             Weight of each row.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -453,6 +469,8 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
         """
+        if unknown:
+            refuse_keywords(self, "score", unknown)
         given = self.predict(X), y, sample_weight
         predicted, y, sample_weight = flat_if_sequences(self._record(), X, *given)
         return accuracy_score(y, predicted, sample_weight=sample_weight)

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from sklstm._estimator.base import BaseStatefulLSTM
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sample_weights import weighted_r2
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ContinuousTarget
@@ -161,9 +162,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, dropout and shuffling, the cuts of tiled windows
         included. A RandomState instance is drawn from once in each fit; with None, each
-        fit has another seed. An int gives the same weights,
-        bit for bit, on one machine with as many threads; the workers of a parallel
-        search have fewer.
+        fit has another seed, which ``keras.utils.set_random_seed`` does not decide. An
+        int gives the same weights, bit for bit, on one machine with as many threads;
+        the workers of a parallel search have fewer.
     **routed : dict
         Keywords for the optimizer, loss, metrics, callbacks or model function, such as
         ``optimizer__clipnorm=1.0``.
@@ -180,7 +181,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     n_windows_ : int
         Windows trained on: those of an epoch of the last `fit`, plus those of all calls
         of `partial_fit` since. Tiled, these are tiles, as they lie without `shuffle`.
-    n_dropped_rows_ : int
+    n_dropped_windows_ : int
         Complete windows that the last `fit` left out, the oldest, so that batches are
         whole. The first ``sequence_length - 1`` rows, at which no complete window ends,
         are not counted. With tiled windows, 0.
@@ -248,6 +249,10 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     .. math::
         h_t = \tanh(x_t W + h_{t-1} R + b).
+
+    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
+    pipelines, hand over rows out of time order, which no estimator can tell from a
+    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
 
     References
     ----------
@@ -371,14 +376,14 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, **unknown):
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
         on consecutive pieces of a series equal one epoch over the whole. A batch is
         trained on when its last lane is filled: rows of an unfinished batch already
-        count in the state, and wait for the next call to be trained on, unless
-        another call moves the state in between.
+        count in the state, and wait for the next call to be trained on. If another
+        call moves the state in between, they are dropped, with a warning.
         Sliding windows go on with one series without a break. The learning rate is as
         callbacks left it, until another one is set. `epochs`, `validation_split`,
         `shuffle`, `drop_remainder`, `warm_start` and `verbose` play no part. Where a
@@ -401,6 +406,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), or list \
                 of these, default=None
             Weight of each row's loss, or of each output's of a row.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -412,13 +419,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ValueError
             For what `fit` refuses; for other features, outputs or kinds of X than in
             the calls before; for labels that were seen already; with sliding windows,
-            for many series; and for another optimizer. The estimator stays as it was.
+            for many series; and for another optimizer, loss or network. The estimator
+            stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations.
         """
+        if unknown:
+            refuse_keywords(self, "partial_fit", unknown, trains=True)
         return self._partial_fit(X, y, sample_weight)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, **unknown):
         """Coefficient of determination (R²) of ``predict(X)``, the mean over outputs.
 
         Parameters
@@ -431,6 +441,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         sample_weight : array-like of shape (n_rows,) or (n_rows, n_outputs), \
                 default=None
             Weight of each row, or of each output of each row.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -441,6 +453,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; ValueError also for weights of another shape.
         """
+        if unknown:
+            refuse_keywords(self, "score", unknown)
         given = self.predict(X), y, sample_weight
         predicted, y, weights = flat_if_sequences(self._record(), X, *given)
         if self.missing != "ignore" and np.asarray(weights).ndim < 2:

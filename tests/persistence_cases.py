@@ -181,7 +181,7 @@ def assert_same(loaded, original, X, y) -> None:
         np.testing.assert_array_equal(predicted, expected, strict=True)
     assert_same_state(loaded.state_, original.state_)
     assert loaded.history_ == original.history_
-    for name in ("n_windows_", "n_dropped_rows_", "n_outputs_", "n_features_in_"):
+    for name in ("n_windows_", "n_dropped_windows_", "n_outputs_", "n_features_in_"):
         assert getattr(loaded, name) == getattr(original, name)
     assert_identical_weights(loaded.get_weights(), original.get_weights())
     assert_identical_weights(loaded.initial_weights_, original.initial_weights_)

@@ -178,6 +178,64 @@ def test_fit_list_of_equal_windows_equals_array():
         np.testing.assert_array_equal(a, b)
 
 
+def test_predict_longer_windows_than_fitted_equals_numpy_lstm(fitted):
+    """Two longer ones in a list, and an array of windows of yet another length."""
+    model, windows = fitted
+    longer = [*windows[:4], *np.random.default_rng(5).normal(size=(2, T + 3, F))]
+    for X in (longer, np.stack(longer[-2:]), np.stack(longer[-2:])[:, :2]):
+        naive = NaiveLSTM(model.get_weights(), sequence_length=T, batch_size=3)
+        outputs = [naive.answer(window, k % 3) for k, window in enumerate(X)]
+        assert_close(model.reset_states().predict(X)[:, None], outputs)
+    model.reseed_states()
+
+
+def test_predict_longer_windows_own_model_equals_keras():
+    """The function is asked for a network as long; no answer depends on others."""
+    windows, longer = make_windows(12), np.ones((2, T + 1, F), np.float32)
+    model = StatefulLSTMRegressor(
+        model=build_gru, stateful=False, epochs=1, random_state=0
+    ).fit(windows, targets(12, labels=False))
+    keras_model = build_gru(
+        {
+            "batch_size": None,
+            "sequence_length": T + 1,
+            "n_features_in_": F,
+            "stateful": False,
+        }
+    )
+    keras_model.set_weights(model.get_weights())
+    expected = keras_model.predict(longer, verbose=0)[:, 0]
+    assert_close(model.predict(longer), expected, rtol=1e-5, atol=1e-6)
+
+
+def build_flat(meta):
+    import keras
+
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    return keras.Sequential(
+        [
+            keras.layers.Input(batch_shape=shape),
+            keras.layers.GRU(2, return_sequences=True),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+
+
+def test_predict_longer_windows_weights_by_length_raises():
+    X = np.ones((4, T, F))
+    model = StatefulLSTMRegressor(model=build_flat, stateful=False, epochs=1)
+    model.fit(X, np.zeros(4))
+    with pytest.raises(ValueError, match=r"windows of 6 steps, .* Flatten.* Cut or"):
+        model.predict(np.ones((2, T + 1, F)))
+
+
+def test_partial_fit_longer_windows_than_before_raises(fitted):
+    model, _ = fitted
+    with pytest.raises(ValueError, match=r"windows of 6 steps, but training began"):
+        model.partial_fit(np.ones((3, T + 1, F)), np.zeros(3))
+
+
 # --------------------------------------------------------------------------------------
 # How padding is told from data
 # --------------------------------------------------------------------------------------
@@ -305,12 +363,6 @@ def test_fit_bad_list_of_windows_raises(X, text):
     with pytest.raises(ValueError, match=text):
         model.fit(X, np.zeros(2))
     assert not hasattr(model, "state_")
-
-
-def test_predict_longer_windows_than_fitted_raises(fitted):
-    model, _ = fitted
-    with pytest.raises(ValueError, match=r"window of 6 steps, .* at most 5\. Cut it"):
-        model.predict([np.ones((6, F)), np.ones((1, F))])
 
 
 def build_without_masks(meta):

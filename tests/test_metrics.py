@@ -105,9 +105,9 @@ def test_fit_predict_print_nothing_by_default(capfd, stateful):
 
 @pytest.mark.parametrize("n_extra", [0, 1, 2])
 @pytest.mark.parametrize("drop_remainder", [True, False])
-def test_n_dropped_rows_counts_rows_left_out(n_extra, drop_remainder):
+def test_n_dropped_windows_counts_rows_left_out(n_extra, drop_remainder):
     estimator = fit(regressor(drop_remainder=drop_remainder, epochs=1), N + n_extra)
     n_dropped = n_extra if drop_remainder else 0
-    assert estimator.n_dropped_rows_ == n_dropped
+    assert estimator.n_dropped_windows_ == n_dropped
     assert estimator.n_windows_ == B * K + n_extra - n_dropped
     assert estimator.predict(X[: N + n_extra]).shape == (N + n_extra,)

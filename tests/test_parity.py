@@ -144,5 +144,5 @@ def test_fit_equals_keras_loop(case):
     )
     assert_parity(estimator, loop, data)
     n_dropped = n_windows % B if case["mode"] == "dropped" else 0
-    assert estimator.n_dropped_rows_ == n_dropped
+    assert estimator.n_dropped_windows_ == n_dropped
     assert estimator.n_windows_ == n_windows - n_dropped == len(loop.in_sample)

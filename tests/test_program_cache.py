@@ -83,6 +83,8 @@ import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
+    from sklstm._tensorflow import start_devices
+    start_devices()  # as the first program does
 print(*[w.message for w in caught if "SKLSTM_CACHE" in str(w.message)], sep="\\n")
 assert "TF_NUM_INTRAOP_THREADS" not in os.environ
 if sys.platform == "linux":

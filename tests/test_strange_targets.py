@@ -73,8 +73,8 @@ OTHER_TARGETS = [
     Way("structured", lambda a: a.astype([("y", float)]), "y is a structured array"),
     Way("a row short", lambda a: a[:-1], r"inconsistent numbers of samples: \[8, 7\]"),
     Way("no columns", lambda a: column(a)[:, :0], r"0 feature\(s\)"),
-    Way("three dimensions", lambda a: a[:, None, None], "Found array with dim 3"),
-    Way("ragged", lambda a: [[1], [1, 2], *a[2:]], "inhomogeneous"),
+    Way("three dimensions", lambda a: a[:, None, None], r"y has shape .*, 1, 1\)"),
+    Way("ragged", lambda a: [[1], [1, 2], *a[2:]], "entries differ in length"),
 ]
 
 OTHER_WEIGHTS = [

@@ -289,7 +289,7 @@ def test_fit_tiled_state_has_a_lane_for_the_series(spec):
     assert state.position.tolist() == [len(X)]
     units = [h.shape for h in state.h]
     assert units == [(1, u) for u in spec.units]
-    assert estimator.n_dropped_rows_ == 0
+    assert estimator.n_dropped_windows_ == 0
 
 
 @in_pool

@@ -24,7 +24,9 @@ def test_validation_split_rows_are_not_trained_on(stateful):
     assert_identical_weights(split.get_weights(), first.get_weights())
     assert split.history_["loss"] == first.history_["loss"]
     assert split.n_windows_ == first.n_windows_
-    assert split.n_dropped_rows_ == first.n_dropped_rows_ == (2 if stateful else 0)
+    assert (
+        split.n_dropped_windows_ == first.n_dropped_windows_ == (2 if stateful else 0)
+    )
 
 
 @pytest.mark.parametrize("stateful", [True, False])

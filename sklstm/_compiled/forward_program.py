@@ -40,7 +40,7 @@ from sklstm._network.one_batch import flat, graph_of
 from sklstm._rows.lanes import EMPTY, capacity
 from sklstm._rows.tiles import PlainRows
 from sklstm._rows.windows import Windows
-from sklstm._tensorflow import tf
+from sklstm._tensorflow import start_devices, tf
 
 _NO_LENGTHS = np.empty(0, np.int32)
 STATELESS_LANES = 256  # windows at once where no state ties them to a lane
@@ -51,6 +51,7 @@ class ForwardProgram:
     """A Keras model and its compiled passes, on loan to one user at a time."""
 
     def __init__(self, network: StackedLSTM | UserNetwork):
+        start_devices()
         self.graph = graph_of(network)
         self.model = self.graph.model
         self.weights = self.model.weights

@@ -36,7 +36,12 @@ def walk(
     state: RecurrentState,
     **options,
 ) -> tuple[np.ndarray, RecurrentState]:
-    """Outputs for `windows` from `state`, and the state after them (see `advance`)."""
+    """Outputs for `windows` from `state`, and the state after them (see `advance`).
+
+    Windows may have another length than those of the fit, if the network takes them.
+    """
+    if windows.sequence_length != network.sequence_length:
+        network = network.of_length(windows.sequence_length)
     n_lanes = min(network.batch_size or STATELESS_LANES, len(windows)) or 1
     n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
     if isinstance(network, StackedLSTM) and is_short(
@@ -45,8 +50,21 @@ def walk(
         numpy_pass = _numpy_pass(network, parameters)
         return advance(numpy_pass, windows, state, network.batch_size, **options)
     with POOL.borrow(network) as program:
+        _check_weights_fit(program, parameters)
         program.load(parameters)
         return advance(program, windows, state, network.batch_size, **options)
+
+
+def _check_weights_fit(program: ForwardProgram, parameters: Parameters) -> None:
+    """Refuse windows of another length where a user's weights depend on the length."""
+    takes = [tuple(weights.shape) for weights in program.weights]
+    if takes != [weights.shape for weights in parameters.weights]:
+        raise ValueError(
+            f"X holds windows of {program.sequence_length} steps, but the weights of"
+            " the network that model= builds depend on the length of those it was"
+            " fitted on, as those after a Flatten layer do. Cut or pad the windows to"
+            " that length, or fit on windows as long."
+        )
 
 
 def walk_on(

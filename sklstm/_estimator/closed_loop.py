@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._checks import check_numbers
+from sklstm._rows.frames import as_pandas
 
 
 def closed_loop(
@@ -73,6 +74,7 @@ def refuse_to_guess_rows(problem: str, n_features: int) -> None:
 def _checked_rows(rows: Any, k: int, n_features: int, n_series: int | None) -> Any:
     """What `feedback` returned, as a table with a row for each series."""
     check_numbers(f"the row fed back for step {k}", rows)
+    rows = as_pandas(rows)
     is_frame = hasattr(rows, "iloc") and rows.ndim == 2  # its columns check themselves
     if hasattr(rows, "iloc") and rows.ndim == 1 and rows.index.dtype.kind not in "iu":
         is_frame, rows = True, rows.to_frame().T  # a row whose values have names

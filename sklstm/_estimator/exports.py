@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -11,8 +13,10 @@ from sklstm import persistence
 from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
 from sklstm._network.architecture import StackedLSTM, state_variables
-from sklstm._tensorflow import keras
+from sklstm._tensorflow import keras, start_devices
 from sklstm._training.recipe import with_share
+
+KERAS_SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 
 class Exports(FittedAttributes):
@@ -47,6 +51,11 @@ class Exports(FittedAttributes):
         OSError
             If the file cannot be written, for example for want of space.
 
+        Warns
+        -----
+        UserWarning
+            For a suffix of Keras's own files, which this is not.
+
         Examples
         --------
         >>> import tempfile
@@ -63,6 +72,13 @@ class Exports(FittedAttributes):
         >>> bool((loaded.predict(X[40:]) == model.predict(X[40:])).all())
         True
         """
+        if Path(path).suffix in KERAS_SUFFIXES:
+            warnings.warn(
+                f"{Path(path).name} is written as a safetensors file of this package,"
+                " which keras.models.load_model cannot read. Name it .safetensors; for"
+                " a plain Keras model call estimator.model_.save.",
+                stacklevel=2,
+            )
         persistence.save(self, path)
 
     @classmethod
@@ -116,6 +132,7 @@ class Exports(FittedAttributes):
         Traceback (most recent call last):
         sklstm.persistence.PersistenceError: ...holds a 'StatefulLSTMRegressor'...
         """
+        start_devices()  # which an optimizer's variables would do without settings
         return persistence.load(cls, path, objects)
 
     def get_weights(self) -> list[np.ndarray]:

@@ -50,7 +50,7 @@ class FittedAttributes(RoutedParameters):
     state_ = FromFit(lambda fitted: fitted.state)
     history_ = FromFit(lambda fitted: fitted.history)
     n_windows_ = FromFit(lambda fitted: fitted.n_windows)
-    n_dropped_rows_ = FromFit(lambda fitted: fitted.n_dropped)
+    n_dropped_windows_ = FromFit(lambda fitted: fitted.n_dropped)
     sequence_length_ = FromFit(lambda fitted: fitted.sequence_length)
     windows_ = FromFit(lambda fitted: "tiled" if fitted.recipe.is_tiled else "sliding")
     batch_size_ = FromFit(lambda fitted: fitted.recipe.batch_size)

@@ -17,9 +17,11 @@ from sklstm._estimator.encoded import with_context
 from sklstm._estimator.following import check_training_labels, learn_axis
 from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.seeding import seed_state
 from sklstm._estimator.settings import Settings
+from sklstm._estimator.unchanged import check_same_classes
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.checkpoint import Checkpoint
 from sklstm._training.fitted import Fitted, joined
@@ -30,7 +32,15 @@ from sklstm._training.train import Examples, train
 class Fitting(Preparing):
     """Fits anew: one frozen record of what was found is assigned at the end."""
 
-    def fit(self, X, y, sample_weight=None, checkpoint=None, checkpoint_every=1):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        checkpoint=None,
+        checkpoint_every=1,
+        **unknown,
+    ):
         """Train the network and leave its state right after the last row.
 
         Each epoch starts from zero state. Sliding windows are read in order (stateful)
@@ -81,6 +91,8 @@ class Fitting(Preparing):
             ``statefullstmregressor__checkpoint=folder`` to `fit`.
         checkpoint_every : int, default=1
             Epochs from one checkpoint to the next.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -118,6 +130,8 @@ class Fitting(Preparing):
             If training is interrupted after the first epoch: the last whole one stands.
             If a checkpoint cannot be written: training goes on without.
         """
+        if unknown:
+            refuse_keywords(self, "fit", unknown, trains=True)
         self._check_parameters()
         settings = Settings.of(self, X, y)
         given = read_training_rows(
@@ -133,6 +147,8 @@ class Fitting(Preparing):
         target = self._learn_target(
             y, self._compile_arguments(settings.is_tiled)["loss"]
         )
+        if self._goes_on():
+            check_same_classes(self._fitted.target, target)
         weights = self._weights(given, y, sample_weight, target, is_missing)
         axis = learn_axis(given)
         begins, first, last = check_training_labels(axis, given, self.on_gap, 2)
@@ -271,24 +287,22 @@ class Fitting(Preparing):
         last = self._fitted
         kept = last.parameters
         if recipe.network.key != last.recipe.network.key:
-            kept = _fitting_into(recipe, recipe.initial(seed), last)
+            kept = _fitting_into(recipe.initial(seed), last)
         if not last.recipe.is_trained_by(recipe.optimizer):
             kept = replace(kept, slots=())
         return kept
 
 
-def _fitting_into(recipe: Recipe, fresh: Parameters, last: Fitted) -> Parameters:
+def _fitting_into(fresh: Parameters, last: Fitted) -> Parameters:
     """The last fit's parameters for a new network of `fresh` ones, if they fit.
 
     Networks with a key of their own each time may yet be of one shape.
     """
     kept = last.parameters
-    has_same_shape = _shapes(fresh.weights) == _shapes(kept.weights)
-    if recipe.batch_size != last.recipe.batch_size or not has_same_shape:
+    if _shapes(fresh.weights) != _shapes(kept.weights):
         raise ValueError(
             "warm_start=True continues from the weights of the last fit, but the"
-            " network's shape or batch size has changed since. Set warm_start=False"
-            " to start anew."
+            " network's shape has changed since. Set warm_start=False to start anew."
         )
     if _shapes(fresh.seeds) != _shapes(kept.seeds):  # dropout came or went
         return replace(kept, seeds=fresh.seeds)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklstm._estimator.inputs import check_X, is_plain, n_dimensions
+from sklstm._estimator.forms import n_dimensions
+from sklstm._estimator.inputs import check_X, is_plain
 from sklstm._estimator.sequences import Sequences, check_sequences
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.series import RowLabels, read_labels

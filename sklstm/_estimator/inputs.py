@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,54 +20,21 @@ from sklstm._checks import (
     check_nothing_masked,
     check_numbers,
 )
+from sklstm._estimator.forms import (
+    check_not_1d,
+    holds_windows,
+    is_ragged,
+    n_dimensions,
+)
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import LARGEST
 from sklstm._rows.windows import pad_masked, pad_windows
 
+_KINDS = {2: "rows of X", 3: "windows of X"}
 _SHAPES = {
     2: "rows, X of shape (n_rows, n_features)",
     3: "ready-made windows, X of shape (n_windows, sequence_length, n_features)",
 }
-
-
-def n_dimensions(X) -> int:
-    """Dimensions of X, without converting frames or sparse matrices."""
-    if holds_windows(X):
-        return 3
-    n = getattr(X, "ndim", None)
-    if n is None:
-        try:
-            n = np.asarray(X).ndim
-        except ValueError:  # ragged: left to scikit-learn's own error
-            n = 0
-    return n
-
-
-def holds_windows(X) -> bool:
-    """Whether X is a list of windows, each of its own length."""
-    if isinstance(X, np.ndarray):
-        is_list = X.ndim == 1 and X.dtype == object and len(X) > 0
-    else:
-        is_list = isinstance(X, list | tuple) and len(X) > 0
-    return is_list and (
-        all(getattr(window, "ndim", 0) == 2 for window in X)
-        or (all(map(_is_nested, X)) and _is_ragged(X))
-    )
-
-
-def _is_nested(window) -> bool:
-    """Whether a window is a list of rows that are lists themselves."""
-    return isinstance(window, list | tuple) and all(
-        isinstance(row, list | tuple) for row in window
-    )
-
-
-def _is_ragged(X) -> bool:
-    try:
-        np.asarray(X)
-    except ValueError:
-        return True
-    return False
 
 
 def check_y(
@@ -101,28 +70,63 @@ def check_y(
     _check_same_order(X, y)
     if given.sequences is not None:
         y = given.sequences.flat("y", y)
+    _check_form_of_y(y, given.X)
     if y_options.get("y_numeric"):
         check_numbers("y", y)
+        index = getattr(y, "index", None)
         y = check_array(
             y,
             ensure_2d=False,
-            ensure_all_finite="allow-nan" if may_miss else True,
+            ensure_all_finite="allow-nan",
             input_name="y",
             estimator=estimator,
         )
         is_missing = np.isnan(y)
+        rows_missing = is_missing.reshape(len(y), -1).any(axis=1)
+        if rows_missing.any() and not may_miss:
+            raise ValueError(
+                f"Input y contains NaN in {_rows_text(rows_missing, index)}. Give these"
+                " rows any number and sample_weight=0, or set missing='ignore', which"
+                " does that. Do not drop them from inside a series, or the rows around"
+                " would seem to follow one another."
+            )
         y = _with_stand_ins(y, is_missing)
     else:
         check_nothing_masked("y", y)
         labels = column_or_1d(y, warn=True)
-        is_missing = np.zeros(len(labels), bool)
+        is_missing = pd.isna(labels)
         if may_miss:
-            is_missing = pd.isna(labels)
             labels = _with_stand_ins(labels, is_missing)
         check_no_label_missing(labels)
         y = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
     check_consistent_length(given.X, y)
     return y, is_missing
+
+
+def _check_form_of_y(y, X: np.ndarray) -> None:
+    """Refuse targets with an axis too many, and those of sequences for other rows."""
+    if is_ragged(y):
+        raise ValueError(
+            "y is a list whose entries differ in length, but there is one target, or"
+            f" n_outputs of them, for each of the {len(X)} {_KINDS[X.ndim]}. For a"
+            " target at each step of sequences set windows='tiled', and pass X as a"
+            " list of arrays of shape (n_steps, n_features)."
+        )
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    if len(shape) < 3:
+        return
+    text = (
+        f"y has shape {tuple(shape)}, but must be of shape (n_rows,) or (n_rows,"
+        f" n_outputs): one target, or n_outputs of them, for each of the {len(X)}"
+        f" {_KINDS[X.ndim]}."
+    )
+    if shape[1] == 1:
+        raise ValueError(f"{text} Pass y.reshape(len(y), -1).")
+    raise ValueError(
+        f"{text} For a target at each step of a window set windows='tiled', which"
+        " takes y of shape (n_windows, sequence_length); for that of its last step"
+        " pass y[:, -1]."
+    )
 
 
 def _with_stand_ins(y: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
@@ -217,30 +221,45 @@ def _check_table(
 ) -> tuple[np.ndarray, InputShape]:
     """Rows of shape (n_rows, n_features)."""
     check_numbers("X", X)
+    check_not_1d(X)
     seen = _stand_in(estimator, like)
-    try:
+    with _advice_for_nan("X", X):
         X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
-    except ValueError as error:
-        if "contains NaN" not in str(error):
-            raise
-        raise ValueError(_nan_text(X)) from None
     names = vars(seen).get("feature_names_in_")
     names = None if names is None else tuple(names)
     return X, InputShape(X.shape[1], names, dtype=dtype)
 
 
-def _nan_text(X) -> str:
+def _nan_text(name: str, X) -> str:
     """What is said of rows with NaN, which a series cannot drop."""
-    rows = np.flatnonzero(np.asarray(pd.isna(X)).any(axis=1))
-    index = getattr(X, "index", None)
-    first = f"row {rows[0]}" if index is None else repr(str(index[rows[0]]))
+    is_missing = np.any(pd.isna(X), axis=1)
     return (
-        f"Input X contains NaN in {len(rows)} row(s), the first of them {first}. Fill"
-        " them, for example with DataFrame.ffill, DataFrame.interpolate or a"
-        " SimpleImputer in a pipeline. Do not drop rows from inside a series, or those"
-        " around would seem to follow one another; where the index tells that they do"
-        " not, on_gap='reset' begins anew after them."
+        f"Input {name} contains NaN in"
+        f" {_rows_text(is_missing, getattr(X, 'index', None))}. Fill them, for example"
+        " with DataFrame.ffill, DataFrame.interpolate or a SimpleImputer in a pipeline."
+        " Do not drop rows from inside a series, or those around would seem to follow"
+        " one another; where the index tells that they do not, on_gap='reset' begins"
+        " anew after them."
     )
+
+
+def _rows_text(is_missing: Any, index: Any) -> str:
+    """How many rows are missing, and the first of them by its label or number."""
+    rows = np.flatnonzero(is_missing)
+    labelled = isinstance(index, pd.Index)
+    first = repr(str(index[rows[0]])) if labelled else f"row {rows[0]}"
+    return f"{len(rows)} row(s), the first of them {first}"
+
+
+@contextmanager
+def _advice_for_nan(name: str, X) -> Iterator[None]:
+    """Put our advice in the place of scikit-learn's, which is to drop samples."""
+    try:
+        yield
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(_nan_text(name, X)) from None
 
 
 def _stand_in(estimator, like: InputShape | None):
@@ -271,11 +290,12 @@ def _check_windows(
         X = pad_masked(_check_stack(estimator, X.data, X.mask), np.ma.getmaskarray(X))
     else:
         X = _check_stack(estimator, X)
-    if like is not None and X.shape[1:] != (like.n_steps, like.n_features):
+    if like is not None and X.shape[2] != like.n_features:
         raise ValueError(
             f"X has windows of shape {X.shape[1:]}, but {type(estimator).__name__} was"
             " fitted on windows of shape (sequence_length, n_features) ="
-            f" {(like.n_steps, like.n_features)}. Cut or frame X as for fit."
+            f" {(like.n_steps, like.n_features)}. Their lengths may differ, the number"
+            " of features may not."
         )
     return X, InputShape(X.shape[2], names, X.shape[1])
 
@@ -316,7 +336,9 @@ def _check_stack(estimator, X, padded=False) -> np.ndarray:
 
 
 def check_window(estimator, window, k: int) -> np.ndarray:
-    check_numbers(f"X[{k}]", window)
-    return check_array(
-        window, dtype=np.float32, estimator=estimator, input_name=f"X[{k}]"
-    )
+    name = f"X[{k}]"
+    check_numbers(name, window)
+    with _advice_for_nan(name, window):
+        return check_array(
+            window, dtype=np.float32, estimator=estimator, input_name=name
+        )

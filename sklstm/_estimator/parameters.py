@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklstm._checks import check_keywords
+from sklstm._estimator.keywords import check_keywords
 from sklstm._network.losses import pack_loss, unpack_loss
-from sklstm._tensorflow import keras  # before scikeras, which imports it loudly
+from sklstm._tensorflow import (
+    keras,
+    start_devices,
+)  # before scikeras, which imports it loudly
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
@@ -36,8 +40,24 @@ OF_TILES = {
 ROUTED_PREFIXES = ("optimizer", "loss", "metrics", "callbacks", "model")
 
 
+class _Absent:
+    """A public name of scikeras that stands for nothing here."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__!r} has no attribute {self.name!r}")
+
+
 class RoutedParameters(BaseWrapper):
     """scikeras's wrapper, cut down to its parameter conventions."""
+
+    current_epoch = _Absent()
+    feature_encoder = _Absent()
+    initialize = _Absent()
+    scorer = _Absent()
+    target_encoder = _Absent()
 
     _routing_prefixes = set(ROUTED_PREFIXES)
 
@@ -118,6 +138,7 @@ class RoutedParameters(BaseWrapper):
 
         The optimizer "auto" depends on whether windows are tiled.
         """
+        start_devices()  # which an optimizer's variables do loudly
         parameters = self.get_params()
         if isinstance(self.optimizer, str):
             name = self.optimizer.lower()
@@ -142,6 +163,7 @@ class RoutedParameters(BaseWrapper):
                 "optimizer must be the name of a Keras optimizer, a class or an"
                 f" instance of one; got {self.optimizer!r}."
             )
+        _refuse_lost_settings(optimizer)
         metrics = arguments["metrics"]
         if not any(name.startswith("metrics__") for name in vars(self)):
             # as Keras takes them: scikeras would rename "mae" to its long name
@@ -194,6 +216,27 @@ class RoutedParameters(BaseWrapper):
                 " function that builds it."
             )
         return self.model
+
+
+def _refuse_lost_settings(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raise ValueError for what no configuration of an optimizer holds.
+
+    Programs are shared by optimizers of equal configurations.
+    """
+    rate = optimizer._learning_rate
+    if isinstance(rate, types.FunctionType | functools.partial):
+        raise ValueError(
+            f"The learning rate of the optimizer {optimizer.name!r} is a function. Pass"
+            " a number, a keras.optimizers.schedules object, or a"
+            " keras.callbacks.LearningRateScheduler in callbacks."
+        )
+    names = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    if names or getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "exclude_from_weight_decay was called on the optimizer"
+            f" {optimizer.name!r}, but Keras keeps that in no configuration, so that it"
+            " would be lost. Pass an optimizer without, or with weight_decay=0."
+        )
 
 
 @functools.cache

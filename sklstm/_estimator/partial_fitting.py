@@ -16,6 +16,7 @@ from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.settings import Settings
+from sklstm._estimator.unchanged import check_same_loss, check_unchanged
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import PlainRows
@@ -43,6 +44,7 @@ class PartialFitting(Preparing):
                 self, X, self.series_id, settings.is_tiled, settings.dtype
             )
         else:
+            check_unchanged(self, fitted)
             given = read_rows(self, X, fitted.input_shape)
         y, is_missing = check_y(self, y, self._y_options, given, X)
         if fitted is None:
@@ -55,6 +57,7 @@ class PartialFitting(Preparing):
         targets = target.encode(
             targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss
         )
+        _check_length(given, fitted)
         following = follow(fitted, given, self.on_gap, stacklevel=3)
         if fitted.recipe.is_tiled:
             fitted = self._train_tiles(fitted, given, following, targets, weights)
@@ -161,7 +164,9 @@ class PartialFitting(Preparing):
 
         The recipe returned has the rate that is asked for now.
         """
-        optimizer = self._compile_arguments(recipe.is_tiled)["optimizer"]
+        choices = self._compile_arguments(recipe.is_tiled)
+        optimizer = choices["optimizer"]
+        check_same_loss(choices["loss"], recipe)
         recipe.check_trained_by(optimizer)
         asked = learning_rate_of(optimizer)
         if asked == recipe.asked_rate:
@@ -218,6 +223,17 @@ class PartialFitting(Preparing):
             state=zero,
             encoder=encoder,
             axis=learn_axis(given),
+        )
+
+
+def _check_length(given: Given, fitted: Fitted) -> None:
+    """Refuse ready-made windows of another length than those trained on before."""
+    n_steps = given.shape.n_steps
+    if n_steps is not None and given.X.shape[1] != n_steps:
+        raise ValueError(
+            f"X has windows of {given.X.shape[1]} steps, but training began with"
+            f" windows of sequence_length={n_steps}. Cut or frame X as before; a list"
+            " may also hold shorter ones."
         )
 
 

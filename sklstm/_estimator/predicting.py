@@ -20,6 +20,7 @@ from sklstm._estimator.following import follow
 from sklstm._estimator.future import future_feedback
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import check_X
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.series_walk import SeriesWalk, check_takes_rows
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._training.fitted import Fitted
@@ -41,7 +42,7 @@ class Predicting(FittedAttributes):
             outputs = sliding.outputs_of(fitted, given, following)
         return given.shaped(decode(fitted, outputs))
 
-    def predict(self, X, replay=None):
+    def predict(self, X, replay=None, **unknown):
         """Predict for each row of X, continuing from the state, which stays as it is.
 
         Parameters
@@ -58,6 +59,8 @@ class Predicting(FittedAttributes):
         replay : bool, default=None
             Whether X begins with the rows of the fit. None finds out, and warns where
             rows without labels repeat, so that a continuation could look the same.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -71,8 +74,9 @@ class Predicting(FittedAttributes):
             If the estimator is not fitted.
         ValueError
             If X has other features than in `fit`, windows where rows were fitted or
-            the other way round, windows of another length (in a list: longer ones), no
-            row at all, infinity, or NaN other than in whole first steps of a window.
+            the other way round, windows of another length where the weights of a
+            ``model=`` function depend on it, no row at all, infinity, or NaN other than
+            in whole first steps of a window.
             If labels run backwards, come twice, or were seen already, and for series
             told apart in another way than in `fit`.
         TypeError
@@ -84,6 +88,8 @@ class Predicting(FittedAttributes):
         ContinuityWarning
             If labels tell that rows are missing, unless `on_gap` says otherwise.
         """
+        if unknown:
+            refuse_keywords(self, "predict", unknown)
         return self._predictions(X, replay, Fitted.decode)
 
     def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):

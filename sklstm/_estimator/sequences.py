@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._estimator.inputs import check_window, common_names, n_dimensions
+from sklstm._estimator.forms import n_dimensions
+from sklstm._estimator.inputs import check_window, common_names
 from sklstm._rows.input_shape import InputShape
 from sklstm._training.fitted import Fitted
 
@@ -48,7 +49,8 @@ class Sequences:
                 f"{name} must have an entry for each step of each of the"
                 f" {len(self.lengths)} sequences of X, but it has {len(got)} and they"
                 f" differ from sequence {first} on. Pass a list of arrays as long as"
-                " the sequences, or give X as rows."
+                " the sequences, or give X as rows. For one target for each whole"
+                " sequence set windows='sliding' and stateful=False."
             )
         return np.concatenate(parts) if parts else np.empty(0)
 

@@ -14,7 +14,7 @@ from sklstm._checks import (
     check_option,
     check_positive_int,
 )
-from sklstm._estimator.inputs import n_dimensions
+from sklstm._estimator.forms import n_dimensions
 
 AUTO = "auto"
 

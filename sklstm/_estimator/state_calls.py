@@ -5,6 +5,8 @@ Each puts another record in place of the one before, in one assignment.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from sklstm._compiled.outputs import step_one
@@ -13,10 +15,18 @@ from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.following import follow
 from sklstm._estimator.given import read_rows
 from sklstm._estimator.inputs import is_plain
+from sklstm._estimator.keywords import refuse_keywords
 from sklstm._rows.series import as_ids, match_series
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.state_checks import check_fits
 from sklstm._training.fitted import Fitted
+
+UNTRAINED = (
+    "{n} row(s) given to partial_fit have not been trained on: they waited for others"
+    " to fill a batch of batch_size={batch_size}, and are dropped because the state is"
+    " moved. Give partial_fit whole batches before, set a smaller batch_size, or"
+    " windows='tiled', with which no row waits."
+)
 
 
 class StateCalls(FittedAttributes):
@@ -51,7 +61,7 @@ class StateCalls(FittedAttributes):
             state = state.reset()
         else:
             state = state.reset_lanes(match_series(state.series, ids))
-        self._fitted = fitted.in_state(state)
+        self._move_to(fitted.in_state(state))
         return self
 
     def forget(self, series):
@@ -85,7 +95,7 @@ class StateCalls(FittedAttributes):
                 " windows='tiled'."
             )
         lanes = match_series(fitted.state.series, ids)
-        self._fitted = fitted.in_state(fitted.state.without_lanes(lanes))
+        self._move_to(fitted.in_state(fitted.state.without_lanes(lanes)))
         return self
 
     def reseed_states(self):
@@ -105,7 +115,7 @@ class StateCalls(FittedAttributes):
             If the estimator is not fitted.
         """
         fitted = self._record()
-        self._fitted = fitted.in_state(fitted.seeded)
+        self._move_to(fitted.in_state(fitted.seeded))
         return self
 
     def observe(self, X):
@@ -127,8 +137,24 @@ class StateCalls(FittedAttributes):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        self._fitted = self._advance(X)[2]
+        self._move_to(self._advance(X)[2])
         return self
+
+    def _move_to(self, moved: Fitted, stacklevel: int = 3) -> None:
+        """Put the record in another state in the place of the present one.
+
+        Warns
+        -----
+        UserWarning
+            If rows that `partial_fit` took are thrown away untrained.
+        """
+        waiting = self._record().waiting
+        if waiting is not None and moved.waiting is None and len(waiting.X):
+            warnings.warn(
+                UNTRAINED.format(n=len(waiting.X), batch_size=self.batch_size),
+                stacklevel=stacklevel,
+            )
+        self._fitted = moved
 
     def _advance(self, X) -> tuple[np.ndarray, Fitted, Fitted]:
         """Outputs for rows, and the records before and after them; moves nothing."""
@@ -148,7 +174,7 @@ class StateCalls(FittedAttributes):
         outputs, state = one
         return outputs, fitted, fitted.in_state(state)
 
-    def step(self, X):
+    def step(self, X, **unknown):
         """Predict for each row of X and advance the state over them, in one pass.
 
         Parameters
@@ -156,6 +182,8 @@ class StateCalls(FittedAttributes):
         X : array-like of shape (n_rows, n_features) or \
                 (n_windows, sequence_length, n_features)
             The rows after those seen.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
 
         Returns
         -------
@@ -168,7 +196,10 @@ class StateCalls(FittedAttributes):
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
         """
-        outputs, fitted, self._fitted = self._advance(X)
+        if unknown:
+            refuse_keywords(self, "step", unknown)
+        outputs, fitted, moved = self._advance(X)
+        self._move_to(moved)
         return fitted.decode(outputs)
 
     def get_states(self, series=None) -> RecurrentState:
@@ -235,7 +266,7 @@ class StateCalls(FittedAttributes):
             if state.series is not None and state.is_by_series:
                 lanes = match_series(fitted.state.series, state.series)
                 state = fitted.state.put_lanes(lanes, state.series, state)
-            self._fitted = fitted.in_state(state)
+            self._move_to(fitted.in_state(state))
         return self
 
 

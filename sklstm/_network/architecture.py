@@ -79,6 +79,10 @@ class StackedLSTM:
             return self
         return replace(self, batch_size=batch_size)
 
+    def of_length(self, n_steps: int) -> StackedLSTM:
+        """The same network for windows of another length."""
+        return replace(self, sequence_length=n_steps)
+
     def for_steps(self, n_lanes: int) -> StackedLSTM:
         """The network for lanes that take one step at a time.
 
@@ -102,7 +106,8 @@ class StackedLSTM:
         """
         layers, initializers = keras.layers, keras.initializers
         shape = (self.batch_size, self.sequence_length, self.n_features)
-        stack: list[Any] = [layers.Input(batch_shape=shape)]
+        plain = {"dtype": "float32"}  # whatever Keras's global policy is
+        stack: list[Any] = [layers.Input(batch_shape=shape, **plain)]
         for k, units in enumerate(self.units):
             stack.append(
                 self.kind.keras_layer(
@@ -113,25 +118,27 @@ class StackedLSTM:
                     recurrent_initializer=initializers.Orthogonal(seed=0),
                     seed=0,
                     name=f"{self.cell}_{k + 1}",
+                    **plain,
                 )
             )
             if self.dropout:
                 name = f"dropout_{k + 1}"
-                stack.append(layers.Dropout(self.dropout, seed=0, name=name))
+                stack.append(layers.Dropout(self.dropout, seed=0, name=name, **plain))
         head = layers.Dense(
             self.n_outputs,
             activation=None if self.n_skip else self.activation,
             kernel_initializer=initializers.GlorotUniform(seed=0),
             name="head",
+            **plain,
         )
         if not self.n_skip:
             return keras.Sequential([*stack, head], name=f"stateful_{self.cell}")
-        x = keras.Input(batch_shape=shape)
+        x = keras.Input(batch_shape=shape, **plain)
         hidden = x[..., : -self.n_skip]
         for layer in [*stack[1:], head]:
             hidden = layer(hidden)
-        outputs = layers.Add(name="skip")([hidden, x[..., -self.n_skip :]])
-        outputs = layers.Activation(self.activation, name="output")(outputs)
+        outputs = layers.Add(name="skip", **plain)([hidden, x[..., -self.n_skip :]])
+        outputs = layers.Activation(self.activation, name="output", **plain)(outputs)
         return keras.Model(x, outputs, name=f"stateful_{self.cell}")
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
@@ -204,6 +211,10 @@ class UserNetwork:
         if self.batch_size is None:
             return self
         return self._told(batch_size=batch_size)
+
+    def of_length(self, n_steps: int) -> UserNetwork:
+        """The network that the function builds for windows of another length."""
+        return self._told(sequence_length=n_steps)
 
     def for_steps(self, n_lanes: int, n_steps: int = 1) -> UserNetwork:
         """The same network for so many lanes that take `n_steps` steps at a time."""

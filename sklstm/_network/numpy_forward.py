@@ -55,7 +55,6 @@ class NumpyPass:
             for k in range(len(network.units))
         ]
         self.n_outputs, self.n_skip = network.n_outputs, network.n_skip
-        self.sequence_length = network.sequence_length
         self.activation = ACTIVATIONS[network.activation]
         self.is_stateful = network.batch_size is not None
 
@@ -157,7 +156,7 @@ class NumpyPass:
         """Outputs of shape (K, B, n_outputs); advances `states` in place, if any."""
         W, _, b = self.layers[0]
         z = windows.rows @ W + b  # (n_rows, C * U): once for a row, not for each window
-        steps = np.arange(1 - self.sequence_length, 1)
+        steps = np.arange(1 - windows.sequence_length, 1)
         outputs = np.zeros((*table.shape, self.n_outputs), np.float32)
         at = np.maximum(table[..., np.newaxis] + steps, 0)  # (K, B, T)
         live = None if lengths is None else steps > -lengths[..., np.newaxis]

@@ -169,7 +169,7 @@ def pad_windows(windows: Sequence[np.ndarray], length: int | None) -> np.ndarray
     ----------
     windows : sequence of ndarray
     length : int or None
-        Steps of the result; by default as many as the longest window has.
+        Steps of the result at least, if the longest window has fewer.
 
     Examples
     --------
@@ -184,14 +184,7 @@ def pad_windows(windows: Sequence[np.ndarray], length: int | None) -> np.ndarray
             f"X holds windows of {sorted(widths)} features: every window of the list"
             " must have shape (n_steps, n_features) with the same n_features."
         )
-    longest = max(len(window) for window in windows)
-    length = length or longest
-    if longest > length:
-        raise ValueError(
-            f"X holds a window of {longest} steps, but the estimator was fitted on"
-            f" windows of at most {length}. Cut it to its last {length} steps, or fit"
-            " on windows as long."
-        )
+    length = max(length or 0, *map(len, windows))
     padded = np.full((len(windows), length, *widths), PADDING, np.float32)
     for row, window in zip(padded, windows, strict=True):
         row[length - len(window) :] = window
@@ -243,7 +236,7 @@ def _leading_steps(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if n_nan:
         raise ValueError(
             f"X contains NaN in {n_nan} place(s). Only whole leading steps of a window"
-            " may be NaN, for rows from before the series began. Fill or drop the rest,"
+            " may be NaN, for rows from before the series began. Fill the rest,"
             " for example with sklearn.impute.SimpleImputer before windowing."
         )
     n_empty = int(lacking.all(axis=1).sum())

@@ -5,8 +5,10 @@ and a missing GPU to stderr while it is imported, some of them before it reads i
 level. They are dropped here, unless the user's environment sets a log level. All else
 that is written to stderr meanwhile is passed on, and the environment is restored.
 
-TensorFlow reads two settings only once, when it starts its devices, so they are made
-here:
+Importing does not start TensorFlow's devices: `start_devices` does, before the first
+program. Until then a process may be forked, which would hang afterwards, and the user
+may choose threads and devices. TensorFlow reads two settings only once, when it starts
+its devices, so they are made here:
 
 - ``OMP_NUM_THREADS`` becomes TensorFlow's number of threads. joblib sets it in the
   workers of a parallel search, so that they do not compete for the cores.
@@ -16,14 +18,16 @@ here:
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from sklstm._tensorflow.kept_programs import VARIABLE, tensorflow_flags
 
@@ -52,25 +56,37 @@ def _stderr_without_chatter() -> Iterator[None]:
 
     They come from C++, which writes to file descriptor 2 and not to ``sys.stderr``.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # a service without stderr, or without a folder to write to
+            yield
+            return
+        _flush_stderr()
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush_stderr()
             os.dup2(kept, 2)
-            os.close(kept)
             held.seek(0)
             for line in held:
                 if not _CHATTER.match(line):
                     os.write(2, line)
 
 
+def _flush_stderr() -> None:
+    """Flush ``sys.stderr``, which is None in some services, or closed."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def _settings() -> dict[str, str]:
-    """Environment variables for TensorFlow and Keras that the user may override."""
-    settings = {"KERAS_BACKEND": "tensorflow"}
+    """Environment variables for TensorFlow's start that the user may override."""
+    settings = {}
     n_threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if n_threads.isdecimal() and int(n_threads) > 0:
         settings["TF_NUM_INTRAOP_THREADS"] = n_threads
@@ -88,15 +104,15 @@ def _warn_unless_read(flags: str) -> None:
         why = f"TF_XLA_FLAGS is set. Unset it, or add to it: {flags}"
     elif _has_started():
         why = (
-            "TensorFlow was started before. Import an estimator of sklstm before"
-            " anything uses TensorFlow."
+            "TensorFlow was started before. Fit or load an estimator of sklstm before"
+            " anything else uses TensorFlow."
         )
     else:
         return
     warnings.warn(
         f"{VARIABLE}={os.environ[VARIABLE]!r} has no effect in this process, since"
         f" {why}",
-        stacklevel=2,
+        stacklevel=4,
     )
 
 
@@ -107,12 +123,14 @@ def _has_started() -> bool:
     return getattr(context, "_context_handle", None) is not None
 
 
-def _import_quietly():
-    with _environment(**_settings()):
-        if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-            return _import()
-        with _environment(TF_CPP_MIN_LOG_LEVEL="3"), _stderr_without_chatter():
-            return _import()
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop TensorFlow's start-up lines, unless the user has set a log level."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    with _environment(TF_CPP_MIN_LOG_LEVEL="3"), _stderr_without_chatter():
+        yield
 
 
 @contextmanager
@@ -138,15 +156,43 @@ def _import():
     import keras
     import tensorflow as tf
 
-    tf.config.list_logical_devices()  # starts the devices, which announce themselves
     return tf, keras
 
 
-tf, keras = _import_quietly()
+@functools.cache
+def _start_devices() -> None:
+    flags = _SETTINGS.get("TF_XLA_FLAGS")
+    if flags and _has_started() and not _WAS_STARTED:
+        _warn_unless_read(flags)
+    with _environment(**_SETTINGS), _quiet():
+        tf.config.list_logical_devices()  # they announce themselves
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "sklstm runs on Keras's TensorFlow backend, but Keras was started with"
-        f" {keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow (or unset it)"
-        " before Keras is first imported."
-    )
+
+def start_devices() -> None:
+    """Start TensorFlow's devices if they are not, with the settings named above."""
+    with _STARTING:
+        _start_devices()
+
+
+_STARTING = threading.Lock()
+_WAS_STARTED = _has_started()
+_SETTINGS = _settings()
+
+
+def _check_backend(name: str) -> None:
+    """Raise ImportError for a backend other than TensorFlow."""
+    if name != "tensorflow":
+        raise ImportError(
+            "sklstm runs on Keras's TensorFlow backend, but Keras was started with"
+            f" {name!r}. Set KERAS_BACKEND=tensorflow (or unset it) before Keras is"
+            " first imported."
+        )
+
+
+if "keras" not in sys.modules:  # it would fail itself for want of the other library
+    _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
+with _environment(KERAS_BACKEND="tensorflow"), _quiet():
+    tf, keras = _import()
+_check_backend(keras.backend.backend())
+if "TF_XLA_FLAGS" in _SETTINGS:  # or an unpickled optimizer would start them without
+    start_devices()

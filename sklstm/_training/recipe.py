@@ -185,8 +185,29 @@ def compiled_choices(model: keras.Model) -> dict[str, Any]:
     """Optimizer, loss and metrics that a model brings; empty if not compiled."""
     if not model.compiled:
         return {}
+    _refuse_own_training(model)
     metrics = getattr(model._compile_metrics, "_user_metrics", None)
     return {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
+
+
+def _refuse_own_training(model: keras.Model) -> None:
+    """Raise ValueError for settings of a compiled model that training has no use for.
+
+    The loop is this package's own: it takes optimizer, loss and metrics.
+    """
+    lost = []
+    if type(model).train_step is not keras.Model.train_step:
+        lost.append(f"the train_step of {type(model).__name__}")
+    if getattr(model._compile_loss, "_user_loss_weights", None) is not None:
+        lost.append("loss_weights")
+    if getattr(model._compile_metrics, "_user_weighted_metrics", None):
+        lost.append("weighted_metrics")
+    if lost:
+        raise ValueError(
+            f"The model function returned a compiled model with {', '.join(lost)},"
+            " which the training loop does not use: it takes an optimizer, a loss and"
+            " metrics, and weights rows by sample_weight. Leave that out."
+        )
 
 
 def check_step_by_step(network: UserNetwork, weights: list[np.ndarray]) -> None:

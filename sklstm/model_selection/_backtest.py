@@ -8,7 +8,7 @@ from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklstm._checks import check_positive_int
-from sklstm._estimator.inputs import n_dimensions
+from sklstm._estimator.forms import n_dimensions
 from sklstm.model_selection._backtest_fits import BacktestFits
 from sklstm.model_selection._backtest_result import BacktestResult
 from sklstm.model_selection._baselines import (

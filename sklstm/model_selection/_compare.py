@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklstm._estimator.inputs import n_dimensions
+from sklstm._estimator.forms import n_dimensions
 from sklstm._rows.series import RowLabels
 from sklstm.model_selection._comparison import CONDITIONS, LINEAR, StateComparison
 from sklstm.model_selection._prediction_scorer import one_number

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._checks import check_nothing_masked, check_positive_int
+from sklstm._rows.frames import as_pandas
 from sklstm.preprocessing._pairs import Pairs, pair_rows
 from sklstm.preprocessing._sliding_window import shift_name
 
@@ -152,6 +153,7 @@ def _is_pandas(values: Any) -> bool:
 def _as_table(series: Any) -> Any:
     """The series as an array or a DataFrame of shape (n_rows, n_features)."""
     check_nothing_masked("series", series)
+    series = as_pandas(series)
     if not _is_pandas(series):
         series = np.asarray(series)
     if series.ndim == 2 and not series.shape[1]:

@@ -69,6 +69,7 @@ def stream(fitted) -> Stream:
     True
     >>> live.forecast(5).shape
     (5,)
+    >>> live = live.partial_fit(X[160:180], y[160:180])   # learns on, behind the scaler
 
     Two shops, in the levels of an index that the scaler hands on. The state of one is
     moved, and both are forecast:

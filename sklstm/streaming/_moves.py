@@ -61,13 +61,14 @@ def move_each(composite: Composite, call: Callable[[BaseStatefulLSTM], Any]) -> 
     copies = {n: copy.copy(n.estimator) for n in composite.networks}
     for estimator in copies.values():
         call(estimator)
-    move({network: one._record() for network, one in copies.items()})
+    for network, one in copies.items():  # which has warned of what is lost
+        network.estimator._fitted = one._record()
 
 
 def move(records: dict[Network, Fitted]) -> None:
     """Put records in the place of those that the networks have."""
     for network, record in records.items():
-        network.estimator._fitted = record
+        network.estimator._move_to(record, stacklevel=4)
 
 
 def check_states(composite: Composite, state: Any) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from sklstm.streaming._composite import Composite, Network
 from sklstm.streaming._fed_rows import check_is_next, check_is_row
 from sklstm.streaming._future_rows import FutureRows
 from sklstm.streaming._moves import advance, check_states, move, move_each
+from sklstm.streaming._partial_fit import train_on
 from sklstm.streaming._way import carry_in, has_lost_labels
 
 
@@ -175,6 +176,35 @@ class Stream:
             As `transform` and the estimator's `predict` do; the state stays as it was.
         """
         move(advance(self.composite, X, stacklevel=3).records)
+        return self
+
+    def partial_fit(self, X, y, sample_weight=None) -> Stream:
+        """Train for one pass over rows that follow those seen, and move the state on.
+
+        The transformers on the way, of rows and of targets, stay as they were fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen, as the composite takes them.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+            Their targets, as the composite takes them.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row's loss.
+
+        Returns
+        -------
+        self : Stream
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform` and the estimator's `partial_fit` do, and if an ensemble
+            holds members without state; the networks stay as they were.
+        """
+        records = train_on(self.composite, X, y, sample_weight, stacklevel=3)
+        for network, record in records.items():
+            network.estimator._fitted = record
         return self
 
     def forecast(

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm._estimator.inputs import n_dimensions
+from sklstm._estimator.forms import n_dimensions
 
 
 def carry_in(way_in: Sequence[Pipeline], X) -> Any:
