@@ -10,7 +10,8 @@ Owns three second opinions, none of which imports the package:
 * the Hypothesis strategies that draw rows and ways of cutting them up.
 
 Also :func:`run`, which runs code in a fresh process, and
-:func:`with_rest_thorough`, which leaves cases to the thorough run.
+:func:`with_rest_thorough` and :func:`first_ordinary`, which leave cases to the
+thorough run.
 
 It does not own fitted estimators: each test module makes and caches its own.
 """
@@ -557,6 +558,17 @@ def with_rest_thorough(cases: Iterable[str], ordinary: Iterable[str]) -> list:
         name if name in ordinary else pytest.param(name, marks=pytest.mark.thorough)
         for name in cases
     ]
+
+
+def first_ordinary(n: int, cases: Iterable) -> list:
+    """Cases to parametrize by, of which those after the first `n` are thorough."""
+    made: list = []
+    for k, case in enumerate(cases):
+        if k >= n:
+            values = case if isinstance(case, tuple) else (case,)
+            case = pytest.param(*values, marks=pytest.mark.thorough)
+        made.append(case)
+    return made
 
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess:

@@ -10,6 +10,7 @@ from helpers import (
     assert_close,
     assert_identical_weights,
     assert_same_weights,
+    first_ordinary,
     weight_change,
     windows_by_hand,
 )
@@ -46,17 +47,22 @@ from sklearn.base import clone
 @pytest.mark.parametrize(
     ("model", "stateful"),
     [
-        (simple_rnn, True),
-        (two_lstms, True),
         (mixed, True),
-        (frozen, True),
         (open_length, True),
         pytest.param(own_mask, True, marks=MASK_IS_LOST),
         (bidirectional, False),
-        (two_lstms, False),
         # Their like is in `test_parity_own_models`.
-        pytest.param(gru, True, marks=pytest.mark.thorough),
-        pytest.param(normalised, True, marks=pytest.mark.thorough),
+        *first_ordinary(
+            0,
+            [
+                (simple_rnn, True),
+                (two_lstms, True),
+                (frozen, True),
+                (two_lstms, False),
+                (gru, True),
+                (normalised, True),
+            ],
+        ),
     ],
 )
 def test_model_function_trains_and_predicts_as_in_keras(model, stateful):

@@ -8,6 +8,7 @@ import pytest
 from helpers import (
     assert_close,
     assert_identical_weights,
+    first_ordinary,
     weight_change,
 )
 from model_functions import (
@@ -96,7 +97,9 @@ def own_cell(meta, factor=1.0):
     )
 
 
-@pytest.mark.parametrize("model", [own_layer, lambda_layer, own_activation, own_cell])
+@pytest.mark.parametrize(
+    "model", first_ordinary(2, [own_layer, own_cell, lambda_layer, own_activation])
+)
 def test_graphs_with_own_functions_share_no_program(model):
     """No configuration holds the factor; with frozen weights answers show it."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import (
+    first_ordinary,
     keras_loop,
 )
 from parity_cases import EPOCHS, N_FEATURES, OPTIMIZERS, assert_parity, make_data
@@ -107,15 +108,10 @@ OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
 @pytest.mark.parametrize(
     "function, stateful, B, n_windows",
     [
-        *((f, True, 3, 11) for f in OWN_MODELS),
-        (half_frozen, False, 3, 9),
-        (normalised, True, 3, 11),
+        *first_ordinary(3, ((f, True, 3, 11) for f in OWN_MODELS)),
         (normalised, False, 4, 10),  # a short last batch
-        *(
-            pytest.param(f, False, 3, 9, marks=pytest.mark.thorough)
-            for f in OWN_MODELS
-            if f is not half_frozen
-        ),
+        pytest.param(normalised, True, 3, 11, marks=pytest.mark.thorough),
+        *first_ordinary(0, ((f, False, 3, 9) for f in OWN_MODELS)),
     ],
 )
 def test_fit_own_model_equals_keras_loop(function, stateful, B, n_windows):

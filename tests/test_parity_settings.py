@@ -10,6 +10,7 @@ from helpers import (
     Loop,
     assert_close,
     assert_same_weights,
+    first_ordinary,
 )
 from parity_cases import EPOCHS, OPTIMIZERS, assert_parity, lstm_loop, make_data
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
@@ -47,7 +48,7 @@ def test_fit_class_weight_equals_keras_loop_with_sample_weight():
     assert_parity(estimator, loop, data)
 
 
-@pytest.mark.parametrize("stateful", [True, False])
+@pytest.mark.parametrize("stateful", first_ordinary(1, [True, False]))
 def test_fit_validation_loss_equals_keras_loop(stateful):
     """The last rows are evaluated after each epoch, from the state it ended in."""
     B, T, n_train, n_val = 3, 2, 15, 5  # 14 training windows: two are dropped
@@ -138,7 +139,9 @@ def assert_small_parity(loop_optimizer: Any, loop_loss: Any, **parameters: Any) 
 
 @pytest.mark.parametrize(
     "name, config, form",
-    [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)],
+    first_ordinary(
+        5, [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)]
+    ),
     ids=[f"{n}-{'-'.join(c)}" for n, c in SETTINGS],
 )
 def test_fit_optimizer_settings_equal_keras_loop(name, config, form):

@@ -105,7 +105,11 @@ def imported(first: str, folder: Path, n_threads: int = 6) -> tuple[str, str]:
     "first, words",
     [
         (STARTED, "has no effect in this process, since TensorFlow was started before"),
-        (FLAGS, "has no effect in this process, since TF_XLA_FLAGS is set"),
+        pytest.param(
+            FLAGS,
+            "has no effect in this process, since TF_XLA_FLAGS is set",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_SKLSTM_CACHE_too_late_warns(tmp_path, first, words):
@@ -115,7 +119,7 @@ def test_SKLSTM_CACHE_too_late_warns(tmp_path, first, words):
     assert len(warned.splitlines()) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_OMP_NUM_THREADS_sets_tensorflow_threads(tmp_path):
     """joblib sets it in its workers; TensorFlow has two pools of threads.
 
