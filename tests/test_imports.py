@@ -94,7 +94,7 @@ def test_using_an_estimator_is_quiet():
     assert (done.stdout, done.stderr) == ("", "disk is on fire\n")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_chatter_for_those_who_ask():
     """The user's own environment variable has the last word."""
     done = run("import sklstm.regressor", TF_CPP_MIN_LOG_LEVEL="0")

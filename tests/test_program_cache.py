@@ -50,7 +50,7 @@ def first(tmp_path_factory) -> tuple[Path, str]:
     return folder, done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_SKLSTM_CACHE_one_program_for_all_lengths(first):
     """Other rows, and other cuts of tiled windows, take the same program."""
     folder, _ = first
