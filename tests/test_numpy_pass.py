@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same_state, make_rows, outputs_of
+from helpers import (
+    assert_close,
+    assert_same_state,
+    first_ordinary,
+    make_rows,
+    outputs_of,
+)
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 from sklstm._compiled.device_arrays import Parameters
