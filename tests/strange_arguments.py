@@ -325,7 +325,11 @@ OTHER_ROWS = [
     Way("series", lambda a: frame(a)["a"], "Expected a 2-dimensional container|2D"),
     Way("four dimensions", lambda a: a[None, None], "Found array with dim 4"),
     Way("no columns", lambda a: a[:, :0], r"0 feature\(s\)"),
-    Way("ragged lists", lambda a: [[1.0, 2.0], [1.0]], "1-D sequences of different"),
+    Way(
+        "ragged lists",
+        lambda a: [[1.0, 2.0], [1.0]],
+        "1-D sequences of different|inhomogeneous",
+    ),
     Way("sparse matrix", scipy.sparse.csr_matrix, "Sparse data was passed for X"),
     Way("sparse array", scipy.sparse.coo_array, "Sparse data was passed for X"),
     Way(

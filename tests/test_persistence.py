@@ -43,7 +43,7 @@ from sklearn.base import clone
 from sklstm.persistence import PersistenceError, describe
 
 
-@pytest.mark.parametrize("kind", first_ordinary(4, KINDS))
+@pytest.mark.parametrize("kind", first_ordinary(2, KINDS))
 def test_save_load_answers_and_trains_alike(kind, tmp_path):
     original, X, y = fitted(kind)
     loaded = round_trip(original, tmp_path, **objects_of(original))

@@ -107,7 +107,7 @@ def test_load_estimator_with_encoder_answers_alike(kind, tmp_path):
     assert_same_answers(loaded, original, kind)
 
 
-@pytest.mark.parametrize("kind", first_ordinary(4, STATEFUL))
+@pytest.mark.parametrize("kind", first_ordinary(2, STATEFUL))
 def test_load_estimator_with_encoder_trains_on_alike(kind, tmp_path):
     original = fitted(kind)
     loaded = round_trip(original, tmp_path, **objects_of(original))
