@@ -328,7 +328,7 @@ OTHER_ROWS = [
     Way(
         "ragged lists",
         lambda a: [[1.0, 2.0], [1.0]],
-        "1-D sequences of different|inhomogeneous",
+        "1-D sequences|inhomogeneous",
     ),
     Way("sparse matrix", scipy.sparse.csr_matrix, "Sparse data was passed for X"),
     Way("sparse array", scipy.sparse.coo_array, "Sparse data was passed for X"),
