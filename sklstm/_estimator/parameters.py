@@ -19,10 +19,9 @@ from sklearn.base import BaseEstimator
 
 from sklstm._estimator.keywords import check_keywords
 from sklstm._network.losses import pack_loss, unpack_loss
-from sklstm._tensorflow import (
-    keras,
-    start_devices,
-)  # before scikeras, which imports it loudly
+
+# before scikeras, which imports it loudly
+from sklstm._tensorflow import keras, start_devices
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
