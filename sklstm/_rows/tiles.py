@@ -131,25 +131,24 @@ class TilePlan:
         if rng is not None and not self.aligned:
             shift = int(rng.integers(_most_shift(int(lane_lengths.max()), n_steps) + 1))
         n_batches = -(-(int(lane_lengths.max()) + shift) // n_steps)
-        shape = (self.batch_size, n_batches * n_steps)
+        shape = (n_batches * n_steps, self.batch_size)
         table, starts = np.full(shape, EMPTY, np.int32), np.zeros(shape, bool)
         for lane, (first, stop) in enumerate(pairwise(edges.tolist())):
-            steps = slice(shift, shift + stop - first)
-            table[lane, steps] = line[first:stop]
-            starts[lane, steps] = begins[first:stop]
-        starts[:, shift] = True
+            table[shift : shift + stop - first, lane] = line[first:stop]
+        lanes = np.searchsorted(edges, begins, "right") - 1  # of each run's first row
+        starts[shift + begins - edges[lanes], lanes] = True
+        starts[shift] = True
         if not self.carries:
-            starts[:, ::n_steps] = True
+            starts[::n_steps] = True
         moves = rng is not None and cut < n_steps
         # Runs of one length begin at the same places in any order.
-        begin_lanes = np.isin(np.flatnonzero(begins), edges).all()
+        begin_lanes = (begins == edges[lanes]).all()
         is_inside = moves and not (np.ptp(self.lengths) == 0 and begin_lanes)
-        return Tiles(
-            _by_batch(table, n_steps), _by_batch(starts, n_steps), bool(is_inside)
-        )
+        by_batch = (n_batches, n_steps, self.batch_size)
+        return Tiles(table.reshape(by_batch), starts.reshape(by_batch), bool(is_inside))
 
     def _line(self, rng) -> tuple[np.ndarray, np.ndarray]:
-        """All runs end to end, ``EMPTY`` between aligned ones, and where runs begin."""
+        """All runs end to end, ``EMPTY`` between aligned ones, and each one's start."""
         rows, lengths = self.rows, self.lengths
         if rng is not None:
             order = rng.permutation(len(lengths))
@@ -164,9 +163,7 @@ class TilePlan:
             line[_moved(_starts(lengths), places, lengths)] = rows
         else:
             places, line = _starts(lengths), rows.astype(np.int32)
-        begins = np.zeros(len(line), bool)
-        begins[places] = True
-        return line, begins
+        return line, places
 
     def describe(self) -> str:
         """One line on what the fit trains on."""
@@ -202,12 +199,6 @@ def tile_batches(n_rows: int, batch_size: int, sequence_length: int) -> int:
     """
     longest = -(-n_rows // batch_size) + sequence_length  # aligned lanes differ by one
     return -(-(longest + sequence_length - 1) // sequence_length)
-
-
-def _by_batch(lanes: np.ndarray, n_steps: int) -> np.ndarray:
-    """Of shape (B, K * T): the same as (K, T, B)."""
-    batches = lanes.reshape(len(lanes), -1, n_steps)  # (B, K, T)
-    return np.ascontiguousarray(batches.transpose(1, 2, 0))
 
 
 @dataclass(frozen=True, eq=False)
