@@ -264,6 +264,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preprocessing",
         "streaming",
     },
+    "__main__": {"_tensorflow"},
 }
 
 #: Libraries with one door each, and the file that is the door.
