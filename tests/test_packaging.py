@@ -1,4 +1,4 @@
-"""What depends on the package from outside: its names, version, and report of itself."""
+"""What depends on the package from outside: names, version, report of itself."""
 
 from __future__ import annotations
 
