@@ -28,6 +28,7 @@ from _contestants import (
     make_rows,
     reset_keras,
 )
+from _device import torch_device
 
 PYTORCH, PYTORCH_ALONE = "PyTorch", "PyTorch, one thread"
 TORCH = "torch"
@@ -191,13 +192,18 @@ class PyTorchLoop:
     ) -> None:
         import torch
 
-        self._lstm, self._head = build_pytorch(size, weights)
+        device = torch_device()
+        lstm, head = build_pytorch(size, weights)
+        self._lstm, self._head = lstm.to(device), head.to(device)
         parameters = [*self._lstm.parameters(), *self._head.parameters()]
         self._optimizer = torch.optim.Adam(
             [one for one in parameters if one.requires_grad], lr=LEARNING_RATE
         )
         self._n_steps = 0
-        self._batches = [(torch.tensor(x), torch.tensor(y)) for x, y in batches]
+        self._batches = [
+            (torch.tensor(x, device=device), torch.tensor(y, device=device))
+            for x, y in batches
+        ]
         self._n_targets = sum(y.numel() for _, y in self._batches)
 
     def train(self, epochs: int) -> list[float]:

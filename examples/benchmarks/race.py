@@ -5,8 +5,9 @@ and ``python race.py --quick`` all of them at reduced size, in about a minute an
 without targets. README.md in this folder lists contestants and targets and explains how
 times and ratios are taken. The top of each race's module says what is timed.
 
-The exit status is 1 if results that should agree do not. A missed target is reported,
-and does not change the status.
+``--device gpu`` races on a GPU. The exit status is 1 if results that should agree do
+not, or no such device is found. A missed target is reported, and does not change the
+status.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import _parallel
 import _scale
 import _serving
 import _tiled
+from _device import DEVICES, use_device
 from _measure import OPTIONAL_LIBRARIES, describe_machine, is_installed
 from _plan import Plan
 from _processes import Processes
@@ -59,6 +61,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="reduced sizes: a check of about a minute"
     )
     parser.add_argument("--repeats", type=int, help="turns in every race")
+    parser.add_argument(
+        "--device", choices=DEVICES, default="cpu", help="what all compute on"
+    )
     options = parser.parse_args(arguments)
     for name in options.races:
         if name not in RACES:
@@ -82,7 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the races that were asked for, print them, and return the exit status."""
     options = parse_options(arguments)
     report = Report(judged=not options.quick)
-    report.say(describe_machine())
+    try:
+        device = use_device(options.device)
+    except RuntimeError as error:
+        sys.exit(f"race.py --device {options.device}: {error}")
+    report.say(f"{device}; {describe_machine()}")
     with Processes(shared=options.quick) as processes:
         plan = Plan(processes, options.quick, options.repeats)
         for name in options.races or RACES:
