@@ -28,6 +28,9 @@ from sklstm._training.train import Examples, WalkedValidation, train
 
 #: Numbers of epochs after which the error on held-out rows is looked at.
 EPOCHS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60)
+#: Rows of each series that are walked before those held out, as all its rows would take
+#: several times as long and lead to nearly the same state.
+WALKED_BEFORE = 512
 #: Shares of the network's output that are tried. What a network finds beside a linear
 #: map is in part noise of the rows it was trained on, the more so the fewer they are.
 SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
@@ -65,6 +68,7 @@ def choose_epochs(
     )
     validation = curriculum.validation
     assert isinstance(validation, WalkedValidation)
+    validation = validation.begun_before(WALKED_BEFORE)
     errors = held_out_errors(recipe, prepared.target, initial, validation)
     train(
         replace(recipe, metrics=None),
