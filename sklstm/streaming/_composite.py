@@ -27,7 +27,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm.streaming._members import check_plain_member, check_rows_in_order
+from sklstm.streaming._members import (
+    check_no_network_inside,
+    check_plain_member,
+    check_rows_in_order,
+)
 from sklstm.streaming._way import (
     LABELS_LOST,
     LABELS_LOST_IN_BAG,
@@ -110,7 +114,8 @@ class Composite:
         Raises
         ------
         TypeError
-            If there is no network inside `fitted`.
+            If no network inside `fitted` predicts, or one of them gives features to
+            another.
         ValueError
             If an ensemble has drawn rows to fit its members on, or a member without
             state makes windows of its rows.
@@ -199,6 +204,8 @@ class _Parts:
     ) -> Any:
         """A copy of `fitted` with stand-ins; itself where there is no network in it."""
         if isinstance(fitted, BaseStatefulLSTM):
+            for transformers in way_in:
+                check_no_network_inside(transformers)
             self.networks.append(Network(fitted, way_in, bag))
             return Seat(self.networks[-1])
         if isinstance(fitted, Pipeline):
