@@ -119,15 +119,18 @@ def _with_skip(encoder: RowEncoder, lesson: Lesson, plan: Plan, used) -> RowEnco
     spread = None
     if lesson.quantiles is not None:
         left = (target[at] - forecast) / residual
-        weights = np.broadcast_to(by_output(lesson.weights[at]).T, left.T.shape)
-        pairs = zip(left.T, weights, strict=True)
-        spread = np.array(
-            [weighted_quantiles(*pair, lesson.quantiles) for pair in pairs]
-        )
+        spread = spread_of(left, lesson.weights[at], lesson.quantiles)
     encoder = replace(encoder, skip=skip, residual=residual, spread=spread)
     shown = encoder.unscaled_inputs(trail, forecast)
     codes = np.zeros(len(shown), int)
     return replace(encoder, shown=Scale.learn(shown, codes, 1, is_pooled=True))
+
+
+def spread_of(left: np.ndarray, weights: np.ndarray, levels: Sequence[float]):
+    """Quantiles of what is left of each output, of shape (n_outputs, n_quantiles)."""
+    by_column = np.broadcast_to(by_output(weights), left.shape).T
+    pairs = zip(left.T, by_column, strict=True)
+    return np.array([weighted_quantiles(*pair, levels) for pair in pairs])
 
 
 def weighted_quantiles(

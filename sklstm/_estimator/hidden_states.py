@@ -7,6 +7,7 @@ outputs are the h of its last recurrent layer. The calls that walk rows are the 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -128,7 +129,7 @@ class HiddenStates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedAttr
     @property
     def _n_features_out(self) -> int:
         """The number of features that `get_feature_names_out` names."""
-        network = self._record().recipe.network
+        network: Any = self._record().recipe.network
         if not isinstance(network, StackedLSTM):
             _refuse_model_function("get_feature_names_out")
         return network.units[-1]
