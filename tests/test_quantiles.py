@@ -21,7 +21,7 @@ from sklearn.metrics import mean_pinball_loss, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, load, save, stream
+from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, stream
 from sklstm._compiled import outputs
 from sklstm._encoding.learning import weighted_quantiles
 from sklstm._estimator.choosing_epochs import row_errors
@@ -174,12 +174,12 @@ def test_weighted_quantiles_leave_out_zero_weights_and_equal_hazens():
 
 def test_missing_targets_equal_weights_of_zero_for_their_quantiles():
     y, weights = Y.copy(), np.ones_like(Y)
-    y[5:20, 1], weights[5:20, 1] = np.nan, 0
+    y[5:20, 0], weights[5:20, 0] = np.nan, 0
     missing = StatefulLSTMRegressor(2, missing="ignore", **SMALL).fit(X, y)
     weighted = StatefulLSTMRegressor(2, **SMALL).fit(X, Y, sample_weight=weights)
     assert_close(missing.predict_quantiles(NEW), weighted.predict_quantiles(NEW))
     unweighted = fitted_once("two").predict_quantiles(NEW)
-    assert np.abs(missing.predict_quantiles(NEW) - unweighted)[:, 1].max() > 1e-3
+    assert np.abs(missing.predict_quantiles(NEW) - unweighted)[:, 0].max() > 1e-2
 
 
 # --------------------------------------------------------------------------------------
@@ -275,8 +275,9 @@ def test_epochs_auto_compares_pinball_losses():
 def test_copies_and_files_keep_quantiles(kind, tmp_path):
     model = fitted_once(kind)
     expected = model.predict_quantiles(NEW)
-    save(model, tmp_path / "model")
-    for other in (load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+    model.save(tmp_path / "model")
+    loaded = type(model).load(tmp_path / "model")
+    for other in (loaded, pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(other.predict_quantiles(NEW), expected)
         y = Y[:6, 0] if kind == "plain" else Y[:6]
         trained = other.partial_fit(NEW, y).predict_quantiles(NEW)
@@ -326,7 +327,7 @@ def test_fit_bad_quantiles_raises(quantiles, error, text):
 
 
 def test_fit_quantiles_with_another_loss_raises():
-    with pytest.raises(ValueError, match="quantiles=.*loss='mae'. Set loss='quantile'"):
+    with pytest.raises(ValueError, match=r"quantiles=.*loss=.mae.\. Set loss="):
         StatefulLSTMRegressor(loss="mae", quantiles=LEVELS).fit(X, Y)
 
 
