@@ -342,6 +342,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     Quantiles, here of noise that spreads by one:
 
+    >>> X, y = series[:-1, np.newaxis], series[1:]
     >>> noise = np.random.default_rng(0).normal(size=400)
     >>> model = StatefulLSTMRegressor(
     ...     8, loss="quantile", quantiles=(0.1, 0.5, 0.9), random_state=0)

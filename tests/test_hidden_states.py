@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,6 +32,7 @@ from sklearn.utils import get_tags
 
 import sklstm
 from sklstm._compiled import outputs
+from sklstm.persistence import PersistenceError, describe, rebuild
 
 X = make_rows(30, 2, seed=0)
 y = np.sin(X.cumsum(axis=0)[:, 0])
@@ -151,6 +153,13 @@ def test_set_output_pandas_names_units_and_keeps_index():
     assert estimator.get_feature_names_out().tolist() == names
     assert h.index.equals(frame.index)
     assert_close(h, estimator.transform(frame, replay=True))
+    header, arrays = describe(estimator)
+    loaded = rebuild(type(estimator), header, arrays, {})
+    assert_close(loaded.transform(frame, replay=True), h)
+    assert loaded.transform(frame, replay=True).columns.tolist() == names
+    header["output"] = "os.system"
+    with pytest.raises(PersistenceError, match="as output in its header"):
+        rebuild(type(estimator), header, arrays, {})
 
 
 def test_fit_transform_replays_rows_that_repeat_without_warning():
@@ -211,6 +220,57 @@ def test_classifier_states_behind_logistic_regression():
 
 
 # --------------------------------------------------------------------------------------
+# `stream`
+# --------------------------------------------------------------------------------------
+
+
+@functools.cache
+def piped_once(windows: str) -> Any:
+    network = StatefulLSTMRegressor(3, **TILED | {"windows": windows})
+    pipeline = make_pipeline(StandardScaler(), network, StandardScaler(), Ridge())
+    return pipeline.fit(X[:, :1], X[:, 0])
+
+
+def piped(windows: str = "tiled") -> Any:
+    """A fitted pipeline of one's own, with a network before its last steps."""
+    return copy.deepcopy(piped_once(windows))
+
+
+@pytest.mark.parametrize("windows", ["tiled", "sliding"])
+def test_stream_moves_network_before_last_step(windows):
+    """Pieces make the whole, and the pipeline goes on from there."""
+    rows = NEW[:, :1]
+    whole = piped(windows).predict(rows)
+    pipeline = piped(windows)
+    live = sklstm.stream(pipeline)
+    assert_close(live.predict(rows), whole)
+    made = [live.step(rows[:2]), live.observe(rows[2:4]).step(rows[4:5])]
+    assert_close(np.concatenate(made), whole[[0, 1, 4]], rtol=1e-5)
+    assert_close(pipeline.predict(rows[5:]), whole[5:], rtol=1e-5)
+
+
+def test_stream_forecast_through_hidden_states():
+    """Each prediction of the last step becomes the next row; the state stays."""
+    live = sklstm.stream(piped())
+    made = live.forecast(4, start=NEW[:, :1])
+    rows = NEW[:, :1]
+    for expected in made:
+        predicted = live.step(rows)[-1]
+        assert_close(predicted, expected, rtol=1e-5)
+        rows = [[predicted]]
+
+
+def test_stream_forecast_through_hidden_states_of_sliding_windows_raises():
+    with pytest.raises(ValueError, match="needs a state for each series: set windows="):
+        sklstm.stream(piped("sliding")).forecast(2)
+
+
+def test_stream_partial_fit_of_network_before_last_step_raises():
+    with pytest.raises(ValueError, match="the Ridge after this one would stay"):
+        sklstm.stream(piped()).partial_fit(NEW[:, :1], NEW[:, 0])
+
+
+# --------------------------------------------------------------------------------------
 # Errors
 # --------------------------------------------------------------------------------------
 
@@ -233,10 +293,11 @@ def test_transform_bad_keyword_and_bad_rows_raise_as_predict_does():
         encoded().transform(np.full((2, 2), np.nan))
 
 
-def test_stream_of_pipeline_with_network_before_its_last_step_raises():
-    """Its state would not move."""
+def test_stream_of_pipelines_with_two_networks_raises():
+    """The state of one of them would not move."""
     inner = StatefulLSTMRegressor(3, **TILED)
     outer = TransformedTargetRegressor(StatefulLSTMRegressor(3, **TILED))
-    pipeline = make_pipeline(inner, outer).fit(X, y)
-    with pytest.raises(TypeError, match="before the last step"):
-        sklstm.stream(pipeline)
+    for first in (inner, FeatureUnion([("memory", inner)])):
+        pipeline = make_pipeline(first, outer).fit(X, y)
+        with pytest.raises(TypeError, match="moves one network in each pipeline"):
+            sklstm.stream(pipeline)

@@ -130,6 +130,7 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "versions": _versions(),
         "parameters": _encoded(estimator.get_params(deep=False), lacking),
         "routing": _describe_routing(estimator),
+        "output": vars(estimator).get("_sklearn_output_config", {}).get("transform"),
         "network": _describe_network(recipe.network, lacking),
         "target": _describe_target(fitted.target, lacking),
         "training": {

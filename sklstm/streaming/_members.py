@@ -35,16 +35,15 @@ def check_rows_in_order(ensemble: Any) -> None:
 
 
 def check_no_network_inside(part: Any) -> None:
-    """Raise TypeError where a network gives features to what comes after it.
+    """Raise TypeError where there is a network whose state would not move.
 
-    Its state would stay where `fit` left it, while those of other networks move.
+    That would stay where `fit` left it, while the states of others do.
     """
     if any(isinstance(inner, BaseStatefulLSTM) for inner in _parts(part)):
         raise TypeError(
-            f"stream moves the states of networks that predict, but this"
-            f" {type(part).__name__} has one before the last step, whose hidden states"
-            " are features (transform). Call observe on that step, or keep the last"
-            " rows of fit in X."
+            "stream moves one network in each pipeline, which is a step of it, but this"
+            f" {type(part).__name__} has another one inside. Call observe on it, or"
+            " predict with all rows since fit began."
         )
 
 
