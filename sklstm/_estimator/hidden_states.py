@@ -117,7 +117,8 @@ class HiddenStates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedAttr
         if not isinstance(fitted.recipe.network, StackedLSTM):
             _refuse_model_function("transform")
         given = read_rows(self, X, fitted.input_shape)
-        following = follow(fitted, given, self.on_gap, replay, stacklevel=3)
+        # one call more than `predict`: scikit-learn wraps `transform` for `set_output`
+        following = follow(fitted, given, self.on_gap, replay, stacklevel=4)
         headless = without_head(fitted)
         if fitted.recipe.is_tiled:
             h, _ = tiled.walk_rows(headless, given, following)
