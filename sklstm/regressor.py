@@ -148,7 +148,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ascending order, 0.5 among them. The linear map is then the centre, and begins
         with the quantiles of what it leaves of the training rows around it; the network
         learns where these lie higher, lower or further apart. Quantiles never cross:
-        outputs that would are put in order.
+        outputs that would are put in order [5]_.
     metrics : list of str or keras.metrics.Metric, default=None
         Shown and kept in `history_` beside the loss; each gives one number.
     callbacks : list of keras.callbacks.Callback, default=None
@@ -289,6 +289,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for
        statistical machine translation", EMNLP 2014.
     .. [4] J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    .. [5] V. Chernozhukov, I. Fernández-Val and A. Galichon, "Quantile and probability
+       curves without crossing", Econometrica 78(3), 2010.
 
     Examples
     --------

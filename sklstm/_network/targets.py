@@ -144,7 +144,9 @@ class QuantileTarget(ContinuousTarget):
         """Quantiles of shape (n, n_quantiles) or (n, n_outputs, n_quantiles).
 
         Outputs that cross are put in order. This never raises the sum of their pinball
-        losses, nor their distance from the true quantiles.
+        losses, nor their distance from the true quantiles (V. Chernozhukov,
+        I. Fernández-Val and A. Galichon, "Quantile and probability curves without
+        crossing", Econometrica 78(3), 2010).
         """
         shape = (len(outputs), self.n_outputs, self.n_quantiles)
         made = np.sort(outputs.astype(self.dtype).reshape(shape), axis=-1)
