@@ -16,6 +16,7 @@ from helpers import (
     KERAS_LAYERS,
     ROUNDING,
     assert_close,
+    first_ordinary,
     make_rows,
 )
 from hypothesis import given, settings
@@ -62,7 +63,7 @@ def encoded() -> sklstm.StatefulLSTMRegressor:
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=KIND_NAMES)
+@pytest.mark.parametrize("kind", first_ordinary(1, KINDS), ids=KIND_NAMES)
 @settings(max_examples=4)
 @given(rows=following(longest=8))
 def test_transform_panel_equals_each_series_alone(kind, rows):
@@ -85,9 +86,9 @@ def test_transform_panel_equals_each_series_alone(kind, rows):
     ("cell", "way"),
     [
         ("lstm", "numpy"),
-        ("gru", "numpy"),
-        ("rnn", "numpy"),
         ("lstm", "compiled"),
+        pytest.param("gru", "numpy", marks=pytest.mark.thorough),
+        pytest.param("rnn", "numpy", marks=pytest.mark.thorough),
         pytest.param("gru", "compiled", marks=pytest.mark.thorough),
         pytest.param("rnn", "compiled", marks=pytest.mark.thorough),
     ],
@@ -280,10 +281,14 @@ def test_transform_of_model_function_raises_before_training():
     with pytest.raises(ValueError, match="fit_transform gives the hidden states"):
         estimator.fit_transform(X, y)
     assert not hasattr(estimator, "state_")
-    estimator.fit(X, y)
+    assert get_tags(estimator).transformer_tags is None
+
+
+@pytest.mark.thorough
+def test_transform_of_fitted_model_function_raises():
+    estimator = StatefulLSTMRegressor(model=simple_rnn, epochs=1).fit(X, y)
     with pytest.raises(ValueError, match=r"Take the layer's output .*rebuild"):
         estimator.transform(NEW)
-    assert get_tags(estimator).transformer_tags is None
 
 
 def test_transform_bad_keyword_and_bad_rows_raise_as_predict_does():

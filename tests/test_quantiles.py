@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROUNDING, assert_close, make_rows
+from helpers import ROUNDING, assert_close, make_rows, with_rest_thorough
 from hypothesis import given
 from hypothesis import strategies as st
 from model_functions import gru, start
@@ -82,6 +82,7 @@ def test_quantiles_of_autoregression_with_known_noise():
     assert_close(covered, levels, rtol=0, atol=0.06)
 
 
+@pytest.mark.thorough
 def test_quantiles_of_noise_that_grows_follow_it():
     """The linear map has the same spread everywhere; the network learns the rest."""
     rng = np.random.default_rng(1)
@@ -133,7 +134,7 @@ def test_outputs_that_cross_are_put_in_order_and_lose_no_accuracy():
     assert (after <= before + 1e-12).all()
 
 
-@pytest.mark.parametrize("kind", ["one", "two"])
+@pytest.mark.parametrize("kind", with_rest_thorough(["one", "two"], ["two"]))
 def test_quantiles_follow_affine_change_of_y(kind):
     """With `scale`, to rounding through two epochs."""
     y = Y[:, 0] if kind == "one" else Y
@@ -260,6 +261,7 @@ def test_stream_answers_medians_of_pipeline():
     assert quantiles.shape == (6, 3)
 
 
+@pytest.mark.thorough
 def test_epochs_auto_compares_pinball_losses():
     model = StatefulLSTMRegressor(2, **SMALL | {"epochs": "auto"}).fit(X, Y[:, 0])
     assert model.epochs_ in (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60)
@@ -271,7 +273,7 @@ def test_epochs_auto_compares_pinball_losses():
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["plain", "two"])
+@pytest.mark.parametrize("kind", with_rest_thorough(["plain", "two"], ["two"]))
 def test_copies_and_files_keep_quantiles(kind, tmp_path):
     model = fitted_once(kind)
     expected = model.predict_quantiles(NEW)
@@ -340,6 +342,7 @@ def test_predict_quantiles_with_another_loss_is_absent():
         changed.predict_quantiles(NEW)
 
 
+@pytest.mark.thorough
 def test_model_function_gives_an_output_for_each_quantile():
     model = Plain(model=gru, **SMALL | {"epochs": 1}).fit(X, Y)
     assert model.n_outputs_ == 6

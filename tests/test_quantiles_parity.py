@@ -42,8 +42,8 @@ thorough = pytest.mark.thorough
 @pytest.mark.parametrize(
     ("windows", "task"),
     [
-        ("sliding", "regression"),
         ("tiled", "two outputs"),
+        pytest.param("sliding", "regression", marks=thorough),
         pytest.param("sliding", "two outputs", marks=thorough),
         pytest.param("tiled", "regression", marks=thorough),
     ],
