@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,36 @@ def check_fraction(name: str, value: Any) -> float:
             f"{name} must be from 0 up to, but not including, 1; got {value!r}."
         )
     return float(value)
+
+
+def check_quantiles(value: Any) -> tuple[float, ...]:
+    """Levels between 0 and 1, in ascending order, 0.5 among them."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(
+            "quantiles must be a sequence of numbers between 0 and 1; got"
+            f" {value!r} of type {type(value).__name__}."
+        )
+    levels = list(value)
+    numbers = int | float | np.integer | np.floating
+    if not all(isinstance(v, numbers) and not isinstance(v, bool) for v in levels):
+        raise TypeError(f"quantiles must hold numbers between 0 and 1; got {value!r}.")
+    if not all(0 < level < 1 for level in levels):
+        raise ValueError(
+            f"quantiles must lie between 0 and 1, without either; got {value!r}. The"
+            " quantile 0.05 is the value that 5% of targets lie below."
+        )
+    if sorted(set(levels)) != levels:
+        raise ValueError(
+            "quantiles must be in ascending order, each once, as the columns of"
+            f" predict_quantiles are; got {value!r}."
+        )
+    if 0.5 not in levels:
+        raise ValueError(
+            "quantiles must hold 0.5, the median, which predict answers and forecast"
+            f" feeds back; got {value!r}. Add it, and take the others from"
+            " predict_quantiles."
+        )
+    return tuple(map(float, levels))
 
 
 def check_bool(name: str, value: Any) -> bool:

@@ -5,12 +5,28 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 
+from sklstm._checks import check_quantiles
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sample_weights import weighted_r2
 from sklstm._estimator.sequences import flat_if_sequences
-from sklstm._network.targets import ContinuousTarget
+from sklstm._network.losses import PinballLoss
+from sklstm._network.targets import ContinuousTarget, QuantileTarget
+from sklstm._training.fitted import Fitted
+
+DEFAULT_QUANTILES = (0.05, 0.5, 0.95)
+
+
+def _has_quantiles(estimator: StatefulLSTMRegressor) -> bool:
+    """Whether quantiles are predicted; AttributeError tells how where they are not."""
+    if isinstance(estimator.loss, str) and estimator.loss == "quantile":
+        return True
+    raise AttributeError(
+        "Quantiles are predicted where loss='quantile', but this"
+        f" {type(estimator).__name__} has loss={estimator.loss!r}. Set it before fit."
+    )
 
 
 class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
@@ -124,7 +140,15 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         is Adam with sliding windows, and with tiled ones AdamW with a learning rate of
         0.004, a weight decay of 0.02 and gradients of a global norm of at most 1.
     loss : str, keras.losses.Loss, class or callable, default=None
-        Mean squared error by default.
+        Mean squared error by default. "quantile" is the mean pinball loss of the
+        quantiles of each target: the network has an output for each, `predict` answers
+        the median, and `predict_quantiles` all of them.
+    quantiles : sequence of float, default=(0.05, 0.5, 0.95)
+        Levels of the quantiles that ``loss="quantile"`` is for, between 0 and 1 and in
+        ascending order, 0.5 among them. The linear map is then the centre, and begins
+        with the quantiles of what it leaves of the training rows around it; the network
+        learns where these lie higher, lower or further apart. Quantiles never cross:
+        outputs that would are put in order [5]_.
     metrics : list of str or keras.metrics.Metric, default=None
         Shown and kept in `history_` beside the loss; each gives one number.
     callbacks : list of keras.callbacks.Callback, default=None
@@ -203,6 +227,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Steps back to the rows that the linear map reads; absent without one.
     n_outputs_ : int
         Width of the network's output.
+    quantiles_ : tuple of float
+        Levels of the columns of `predict_quantiles`; absent with another loss.
     initial_weights_ : list of ndarray
         The network's weights before the first epoch.
     model_ : keras.Model
@@ -263,6 +289,8 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for
        statistical machine translation", EMNLP 2014.
     .. [4] J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    .. [5] V. Chernozhukov, I. Fernández-Val and A. Galichon, "Quantile and probability
+       curves without crossing", Econometrica 78(3), 2010.
 
     Examples
     --------
@@ -313,6 +341,19 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     (20,)
     >>> model.forecast(3, series="b").shape
     (3,)
+
+    Quantiles, here of noise that spreads by one:
+
+    >>> X, y = series[:-1, np.newaxis], series[1:]
+    >>> noise = np.random.default_rng(0).normal(size=400)
+    >>> model = StatefulLSTMRegressor(
+    ...     8, loss="quantile", quantiles=(0.1, 0.5, 0.9), random_state=0)
+    >>> model = model.fit(X[:300], y[:300] + noise[:300])
+    >>> low, median, high = model.predict_quantiles(X[300:]).T
+    >>> bool(np.mean(high - low) > 2)
+    True
+    >>> bool((median == model.predict(X[300:])).all())
+    True
     """
 
     _y_options = {"multi_output": True, "y_numeric": True}
@@ -337,6 +378,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         model=None,
         optimizer="auto",
         loss=None,
+        quantiles=DEFAULT_QUANTILES,
         metrics=None,
         callbacks=None,
         epochs="auto",
@@ -365,6 +407,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
+        self.quantiles = quantiles
         self.metrics = metrics
         self.callbacks = callbacks
         self.epochs = epochs
@@ -431,6 +474,11 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     def score(self, X, y, sample_weight=None, **unknown):
         """Coefficient of determination (R²) of ``predict(X)``, the mean over outputs.
 
+        With ``loss="quantile"`` it is that of the medians, as of scikit-learn's
+        regressors of quantiles, so that it can be compared with other estimators' in a
+        search. ``sklearn.metrics.mean_pinball_loss`` scores each column of
+        `predict_quantiles`.
+
         Parameters
         ----------
         X : array-like
@@ -462,7 +510,66 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         may_miss = self.missing == "ignore"
         return weighted_r2(y, predicted, weights, may_miss)
 
+    @available_if(_has_quantiles)
+    def predict_quantiles(self, X, replay=None, **unknown):
+        """Predict quantiles for each row of X; the state stays as it is.
+
+        For estimators with ``loss="quantile"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features), or list of windows
+            Rows as in `predict`.
+        replay : bool, default=None
+            Whether X begins with the rows of the fit, as in `predict`.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_rows, n_quantiles) or \
+                (n_rows, n_outputs, n_quantiles), or list of these
+            In the units of y, in ascending order, with a column for each of
+            `quantiles_`. That of 0.5 is what `predict` answers.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As in `predict`; ValueError also if `loss` was set after the fit.
+
+        Warns
+        -----
+        ContinuityWarning
+            As in `predict`.
+        """
+        if unknown:
+            refuse_keywords(self, "predict_quantiles", unknown)
+        if not isinstance(self._record().target, QuantileTarget):
+            raise ValueError(
+                "loss='quantile' was set after fit, which has trained the network by"
+                " another loss. Call fit again."
+            )
+        return self._predictions(X, replay, Fitted.quantiles)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        levels = check_quantiles(self.quantiles)
+        is_asked = isinstance(self.loss, str) and self.loss == "quantile"
+        if levels != DEFAULT_QUANTILES and not is_asked:
+            raise ValueError(
+                f"quantiles={self.quantiles!r} are predicted with loss='quantile', but"
+                f" loss={self.loss!r}. Set loss='quantile', or leave quantiles out."
+            )
+
+    def _asked_loss(self):
+        if isinstance(self.loss, str) and self.loss == "quantile":
+            return PinballLoss(check_quantiles(self.quantiles))
+        return self.loss
+
     def _learn_target(self, y: np.ndarray, loss) -> ContinuousTarget:
+        if isinstance(loss, PinballLoss):
+            return QuantileTarget.with_levels(y, loss.quantiles)
         return ContinuousTarget.of(y)
 
     def _weigh_rows(self, y: np.ndarray, weights: np.ndarray, target) -> np.ndarray:

@@ -52,6 +52,7 @@ def composites() -> dict:
         "target": target,
         "search": GridSearchCV(scaled(net()), grid, cv=TimeSeriesSplit(2)),
         "voting": VotingRegressor(members, weights=[2, 1, 1]),
+        "features": make_pipeline(net(), Ridge()).set_output(transform="pandas"),
     }
 
 

@@ -246,7 +246,9 @@ def forecast_by_hand(model, train: int, horizon: int, rows=X, targets=Y):
     return made
 
 
-@pytest.mark.parametrize("kind", ["alone", "pipeline", "target", "voting", "sliding"])
+@pytest.mark.parametrize(
+    "kind", ["alone", "pipeline", "target", "voting", "sliding", "features"]
+)
 def test_backtest_of_horizons_equals_live_forecasts(kind):
     model = sliding() if kind == "sliding" else composites()[kind]
     result = backtest(model, X, Y, cv=FOLDS, horizon=3)

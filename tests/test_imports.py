@@ -234,6 +234,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "persistence": {
         "_archive",
+        "_checks",
         "_compiled",
         "_encoding",
         "_network",
@@ -252,7 +253,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "persistence",
     },
     "classifier": {"_estimator", "_network", "_training"},
-    "regressor": {"_estimator", "_network"},
+    "regressor": {"_checks", "_estimator", "_network", "_training"},
     "streaming": {"_checks", "_estimator", "_rows", "_training", "preprocessing"},
     "plotting": {"_network", "_rows", "streaming"},
     "model_selection": {

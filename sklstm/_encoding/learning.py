@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,10 +116,38 @@ def _with_skip(encoder: RowEncoder, lesson: Lesson, plan: Plan, used) -> RowEnco
         squares = np.where(told, (target[at] - forecast) ** 2, 0.0).sum(axis=0)
         left = np.sqrt(squares / np.maximum(told.sum(axis=0), 1))
         residual = np.where(left > 1e-9, left, 1.0)
-    encoder = replace(encoder, skip=skip, residual=residual)
+    spread = None
+    if lesson.quantiles is not None:
+        left = (target[at] - forecast) / residual
+        spread = spread_of(left, lesson.weights[at], lesson.quantiles)
+    encoder = replace(encoder, skip=skip, residual=residual, spread=spread)
     shown = encoder.unscaled_inputs(trail, forecast)
     codes = np.zeros(len(shown), int)
     return replace(encoder, shown=Scale.learn(shown, codes, 1, is_pooled=True))
+
+
+def spread_of(left: np.ndarray, weights: np.ndarray, levels: Sequence[float]):
+    """Quantiles of what is left of each output, of shape (n_outputs, n_quantiles)."""
+    by_column = np.broadcast_to(by_output(weights), left.shape).T
+    pairs = zip(left.T, by_column, strict=True)
+    return np.array([weighted_quantiles(*pair, levels) for pair in pairs])
+
+
+def weighted_quantiles(
+    values: np.ndarray, weights: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
+    """Quantiles of values that stand for as many as their weights say.
+
+    Between two values they are interpolated, a value lying in the middle of its weight
+    (Hazen's rule, of equal weights); 0 where all weights are.
+    """
+    told = np.flatnonzero(weights > 0)
+    if not len(told):
+        return np.zeros(len(levels))
+    order = told[np.argsort(values[told], kind="stable")]
+    summed = np.cumsum(weights[order], dtype=np.float64)
+    middles = summed - weights[order] / 2
+    return np.interp(np.array(levels) * summed[-1], middles, values[order])
 
 
 def learn_skip(lesson: Lesson, plan: Plan, trail: Trail, target, weights) -> LinearSkip:

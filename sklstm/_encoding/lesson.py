@@ -32,6 +32,8 @@ class Lesson:
         Of the network.
     n_classes : int or None
         None for a regression.
+    quantiles : tuple of float or None
+        Levels of the quantiles that are predicted of each output; None without.
     """
 
     X: np.ndarray
@@ -43,6 +45,7 @@ class Lesson:
     n_series: int
     n_outputs: int
     n_classes: int | None = None
+    quantiles: tuple[float, ...] | None = None
 
     @property
     def lengths(self) -> np.ndarray:

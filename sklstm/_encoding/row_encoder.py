@@ -7,7 +7,8 @@ What a network is shown of a row has up to four parts, side by side:
     the outlook     the linear forecast less the column that it forecasts, or, where it
                     forecasts none, its change since the row before, (n_outputs)
     the skip        the linear forecast, which is added to the network's output as it
-                    is, (n_outputs)
+                    is, (n_outputs); of quantiles the forecast and the spread of what it
+                    leaves around it, (n_outputs * n_quantiles)
 
 The first three are standardised once more, since changes are small beside the rows, and
 clipped. Without a linear skip there is the scaled row alone.
@@ -49,6 +50,9 @@ class RowEncoder:
         Deviation of what the skip leaves: the network's unit of a scaled target.
     shown : Scale or None
         Of what the network is shown, the skip apart; None without a skip.
+    spread : ndarray of float64 of shape (n_outputs, n_quantiles) or None
+        Where quantiles are predicted, those of what the skip leaves, in the network's
+        unit; None elsewhere, and without a skip.
     """
 
     n_features: int
@@ -61,18 +65,21 @@ class RowEncoder:
     ahead: np.ndarray
     residual: np.ndarray
     shown: Scale | None = None
+    spread: np.ndarray | None = None
 
     @property
     def n_skip(self) -> int:
         """How many of the network's inputs are added to its output as they are."""
-        return 0 if self.skip is None else self.n_outputs
+        if self.skip is None:
+            return 0
+        return self.n_outputs if self.spread is None else self.spread.size
 
     @property
     def n_inputs(self) -> int:
         """How many numbers the network is given of a row."""
         if self.skip is None:
             return self.n_features
-        return 2 * (self.n_features + self.n_outputs)
+        return 2 * self.n_features + self.n_outputs + self.n_skip
 
     @property
     def n_context(self) -> int:
@@ -131,7 +138,7 @@ class RowEncoder:
         n_shown = self.n_inputs - self.n_skip
         inputs[:, :n_shown] = np.clip(self._shown(shown), -CLIP, CLIP)
         if forecast is not None:
-            inputs[:, n_shown:] = forecast / self.residual
+            inputs[:, n_shown:] = self._added(forecast)
         return inputs
 
     def encode_one(
@@ -162,8 +169,16 @@ class RowEncoder:
             earlier = self.skip.forecast_last(rows[: max(len(rows) - 1, 1)])
             outlook = np.where(self.ties < 0, forecast - earlier, outlook)
         shown = self._shown(np.hstack([rows[-1], rows[-1] - before, outlook]))
-        inputs = np.append(np.clip(shown, -CLIP, CLIP), forecast / self.residual)
+        inputs = np.append(np.clip(shown, -CLIP, CLIP), self._added(forecast))
         return inputs[np.newaxis].astype(np.float32), after
+
+    def _added(self, forecast: np.ndarray) -> np.ndarray:
+        """What is added to the network's output, for a forecast (..., n_outputs)."""
+        added = forecast / self.residual
+        if self.spread is None:
+            return added
+        by_level = added[..., np.newaxis] + self.spread
+        return by_level.reshape(*added.shape[:-1], -1)
 
     def _shown(self, values: np.ndarray) -> np.ndarray:
         """The values that the network is shown at their own scale."""
@@ -190,7 +205,16 @@ class RowEncoder:
         return y / self.residual
 
     def answers(self, outputs: np.ndarray, series: np.ndarray) -> np.ndarray:
-        """The network's outputs in the units of y."""
+        """The network's outputs in the units of y.
+
+        Each of the `n_outputs` may come in several quantiles, side by side.
+        """
+        n_levels = outputs.shape[1] // self.n_outputs
+        if n_levels > 1:
+            parts = [
+                self.answers(outputs[:, k::n_levels], series) for k in range(n_levels)
+            ]
+            return np.stack(parts, axis=2).reshape(outputs.shape)
         answers = outputs.astype(np.float64) * self.residual
         return (
             answers if self.y_scale is None else self.y_scale.restored(answers, series)

@@ -59,7 +59,7 @@ def choose_epochs(
         encoded,
         prepared.begins,
         targets,
-        prepared.weights,
+        prepared.output_weights,
         recipe,
         validation_split=HELD_OUT,
         batch_size=recipe.batch_size or 1,
@@ -73,7 +73,7 @@ def choose_epochs(
     train(
         replace(recipe, metrics=None),
         initial,
-        Examples(curriculum.windows, targets, prepared.weights),
+        Examples(curriculum.windows, targets, prepared.output_weights),
         curriculum.layout,
         shuffled=curriculum.shuffled,
         learning_rate=learning_rate_of(recipe.optimizer),

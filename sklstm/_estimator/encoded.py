@@ -38,6 +38,7 @@ def lesson_of(
         n_series=given.labels.n_series,
         n_outputs=target.n_outputs,
         n_classes=n_classes,
+        quantiles=getattr(target, "quantiles", None),
     )
 
 

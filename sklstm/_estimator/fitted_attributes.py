@@ -58,6 +58,7 @@ class FittedAttributes(RoutedParameters):
     network_share_ = FromFit(lambda fitted: fitted.share if fitted.lags else None)
     lags_ = FromFit(lambda fitted: fitted.lags)
     n_outputs_ = FromFit(lambda fitted: fitted.recipe.n_outputs)
+    quantiles_ = FromFit(lambda fitted: getattr(fitted.target, "quantiles", None))
     initial_weights_ = FromFit(lambda fitted: copied(fitted.initial.weights))
     n_features_in_ = FromFit(lambda fitted: fitted.input_shape.n_features)
     feature_names_in_ = FromFit(lambda fitted: fitted.feature_names)

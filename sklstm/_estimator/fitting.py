@@ -156,7 +156,8 @@ class Fitting(Preparing):
         begins, y, weights = begins[order], y[order], weights[order]
         prepared = self._prepare(settings, given, begins, y, weights, target, seed)
         recipe, encoder = prepared.recipe, prepared.encoder
-        recipe.check_weighted_by(weights)
+        output_weights = prepared.output_weights
+        recipe.check_weighted_by(output_weights)
         initial = self._initial_parameters(recipe, seed)
         epochs, share = settings.epochs, 1.0
         if epochs == "auto":
@@ -172,7 +173,14 @@ class Fitting(Preparing):
         encoded, targets = prepared.encoded(encoder)
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(
-            recipe, given, encoded, begins, targets, weights, seed, settings.batch_size
+            recipe,
+            given,
+            encoded,
+            begins,
+            targets,
+            output_weights,
+            seed,
+            settings.batch_size,
         )
         zero = with_context(encoder, zero)
         check_each_output_has_weight(weights, curriculum.trained)
@@ -181,7 +189,7 @@ class Fitting(Preparing):
         learnt = train(
             recipe,
             initial,
-            Examples(curriculum.windows, targets, weights),
+            Examples(curriculum.windows, targets, output_weights),
             curriculum.layout,
             shuffled=curriculum.shuffled,
             learning_rate=learning_rate_of(recipe.optimizer),

@@ -140,7 +140,7 @@ def check_all_filled(left: Sequence) -> None:
 def _filled_columns(fitted: Fitted, known: np.ndarray) -> list[int]:
     """The column that each output fills; -1 where it fills none."""
     unknown = np.flatnonzero(np.isnan(known).any(axis=(0, 1)))
-    n_outputs = fitted.recipe.n_outputs
+    n_outputs = fitted.recipe.n_outputs // fitted.target.n_quantiles
     columns = [-1] * n_outputs
     if fitted.encoder is not None:
         columns = list(map(int, fitted.encoder.columns_predicted))

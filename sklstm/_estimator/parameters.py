@@ -138,7 +138,7 @@ class RoutedParameters(BaseWrapper):
         The optimizer "auto" depends on whether windows are tiled.
         """
         start_devices()  # which an optimizer's variables do loudly
-        parameters = self.get_params()
+        parameters = {**self.get_params(), "loss": self._asked_loss()}
         if isinstance(self.optimizer, str):
             name = self.optimizer.lower()
             if name == "auto":
@@ -168,6 +168,10 @@ class RoutedParameters(BaseWrapper):
             # as Keras takes them: scikeras would rename "mae" to its long name
             metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
         return {"optimizer": optimizer, "loss": arguments["loss"], "metrics": metrics}
+
+    def _asked_loss(self) -> Any:
+        """The loss as Keras takes it."""
+        return self.loss
 
     def _instantiate_callbacks(self) -> list:
         """The callbacks as one flat list; classes are instantiated."""

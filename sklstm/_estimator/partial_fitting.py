@@ -52,7 +52,9 @@ class PartialFitting(Preparing):
                 settings, given, y, is_missing, sample_weight, **announced
             )
         recipe, target = fitted.recipe, fitted.target
-        weights = self._weights(given, y, sample_weight, target, is_missing)
+        weights = target.output_weights(
+            self._weights(given, y, sample_weight, target, is_missing)
+        )
         recipe.check_weighted_by(weights)
         targets = target.encode(
             targets_of(fitted.encoder, target, given, y), recipe.n_outputs, recipe.loss

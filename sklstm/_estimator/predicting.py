@@ -111,8 +111,9 @@ class Predicting(FittedAttributes):
             ``feedback(prediction, k)`` returns the k-th row to feed, of shape
             (n_features,) or as a frame of one row, for example with known calendar
             features added. By default the prediction itself, which needs as many
-            outputs as features. For many series both have a row for each series, of
-            shapes (n_series,) or (n_series, n_outputs), and (n_series, n_features).
+            outputs as features; with ``loss="quantile"`` it is the median. For many
+            series both have a row for each series, of shapes (n_series,) or (n_series,
+            n_outputs), and (n_series, n_features).
         series : object, default=None
             Id of one series, or a list of ids, to forecast. By default, all in the
             order of `series_`, or those in `start`, in order of appearance.

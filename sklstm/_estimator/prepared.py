@@ -46,6 +46,11 @@ class Prepared:
     plan: Plan | None = None
     encoder: RowEncoder | None = None
 
+    @property
+    def output_weights(self) -> np.ndarray:
+        """Weights of rows, or of the network's outputs for them."""
+        return self.target.output_weights(self.weights)
+
     def encoded(self, encoder: RowEncoder | None) -> tuple[Given, np.ndarray]:
         """The rows as the network reads them, and its targets."""
         rows = encode_training_rows(self.lesson, encoder, self.given)

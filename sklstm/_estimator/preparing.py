@@ -109,7 +109,7 @@ class Preparing(FittedAttributes):
         network = StackedLSTM(
             units=check_units(self.units),
             dropout=float(self.dropout),
-            n_outputs=target.n_outputs,
+            n_outputs=target.width,
             activation=target.activation,
             sequence_length=shape.sequence_length,
             n_features=shape.n_inputs,

@@ -99,6 +99,22 @@ class SeriesWalk:
             )
         return answers_of(self._fitted.encoder, self._given(outputs), outputs)
 
+    def last_hidden(self) -> np.ndarray:
+        """Hidden states of the last layer after the last row, (n_series, units).
+
+        Raises
+        ------
+        ValueError
+            With sliding windows, whose lanes take rows in turns.
+        """
+        if not self._fitted.recipe.is_tiled:
+            raise ValueError(
+                "A forecast from hidden states needs a state for each series: set"
+                " windows='tiled', or give feedback to predictions of the network"
+                " itself."
+            )
+        return self._fitted.state.h[-1][self._lanes].astype(np.float64)
+
     def last_seen(self) -> np.ndarray:
         """The label of each series' last row; `NEVER` where none is known."""
         known = self._fitted.state.last_seen

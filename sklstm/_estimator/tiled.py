@@ -148,6 +148,17 @@ def advance(
     fitted: Fitted, given: Given, following: Following
 ) -> tuple[np.ndarray, RecurrentState]:
     """Outputs for each row, in the units of y, and the state after the last rows."""
+    outputs, state = walk_rows(fitted, given, following)
+    return answers_of(fitted.encoder, given, outputs), state
+
+
+def walk_rows(
+    fitted: Fitted, given: Given, following: Following
+) -> tuple[np.ndarray, RecurrentState]:
+    """The same with outputs as the network gives them.
+
+    A network that reads fewer numbers of a row than the encoder makes reads the first.
+    """
     before = fitted.state.take_lanes(following.lanes)
     before = before.reset_lanes(np.flatnonzero(following.replays))
     codes, n_series = given.labels.codes, len(before.position)
@@ -160,17 +171,18 @@ def advance(
         last[codes] = np.arange(len(codes))  # the last row of each series
     had = positions[last] + 1
     inputs, context = inputs_of(fitted.encoder, given, following.begins, before, had)
+    network = fitted.recipe.network
+    if isinstance(network, StackedLSTM):
+        inputs = inputs[:, : network.n_features]
     outputs, layers = walk_series(
-        fitted.recipe.network, fitted.parameters, inputs, codes, begins, before.layers
+        network, fitted.parameters, inputs, codes, begins, before.layers
     )
-    answers = answers_of(fitted.encoder, given, outputs)
     if given.sequences is not None:
-        return answers, fitted.state
+        return outputs, fitted.state
     after = RecurrentState(
         layers, context, had, outputs[last], last_seen=following.last_seen
     )
-    state = fitted.state.put_lanes(following.lanes, given.labels.ids, after)
-    return answers, state
+    return outputs, fitted.state.put_lanes(following.lanes, given.labels.ids, after)
 
 
 def rows_since_start(

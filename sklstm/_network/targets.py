@@ -1,7 +1,8 @@
 """Targets: the user's y as numbers for the network, and its outputs as predictions.
 
-`ContinuousTarget` is a regressor's target, `ClassTarget` a classifier's. Each also says
-which head the network needs (its width and activation) and which loss fits it.
+`ContinuousTarget` is a regressor's target, `QuantileTarget` one whose quantiles are
+predicted, `ClassTarget` a classifier's. Each also says which head the network needs
+(its width and activation) and which loss fits it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._network.losses import loss_name
+from sklstm._network.losses import PinballLoss, loss_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,17 @@ class ContinuousTarget:
     dtype: np.dtype
 
     activation = "linear"
+    n_quantiles = 1  # outputs of the network for each number
+
+    @property
+    def width(self) -> int:
+        """Width of the head."""
+        return self.n_outputs * self.n_quantiles
 
     @property
     def meta(self) -> dict[str, Any]:
         """What a model function is told about the target."""
-        return {"n_outputs_": self.n_outputs}
+        return {"n_outputs_": self.width}
 
     def default_loss(self, n_outputs: int) -> str:
         """Mean squared error."""
@@ -56,10 +63,10 @@ class ContinuousTarget:
 
     def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
         """Network targets of shape (n, n_outputs)."""
-        if n_outputs != self.n_outputs:
+        if n_outputs != self.width:
             raise ValueError(
                 f"The model gives {n_outputs} output(s) for each window, but y has"
-                f" {self.n_outputs}. Give its last layer meta['n_outputs_'] units."
+                f" {self._needs}. Give its last layer meta['n_outputs_'] units."
             )
         with np.errstate(over="ignore"):  # overflow gives infinity, refused below
             columns = np.asarray(y, np.float32).reshape(len(y), -1)
@@ -80,6 +87,81 @@ class ContinuousTarget:
         predictions = outputs.astype(self.dtype)
         return predictions[:, 0] if self.is_1d else predictions
 
+    def output_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Weights of the network's outputs, from those of rows or of numbers."""
+        return weights
+
+    @property
+    def _needs(self) -> str:
+        """How many outputs it takes, in words."""
+        return str(self.n_outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantileTarget(ContinuousTarget):
+    """One or several numbers for each row, of which quantiles are predicted.
+
+    The network's outputs are those quantiles: all of the first number in ascending
+    order of their levels, then those of the next.
+
+    Parameters
+    ----------
+    n_outputs, is_1d, dtype
+        As of `ContinuousTarget`.
+    quantiles : tuple of float
+        Levels in ascending order, 0.5 among them.
+    """
+
+    quantiles: tuple[float, ...]
+
+    @property
+    def n_quantiles(self) -> int:  # type: ignore[override]
+        """Outputs of the network for each number."""
+        return len(self.quantiles)
+
+    @classmethod
+    def with_levels(cls, y: np.ndarray, quantiles: tuple[float, ...]) -> QuantileTarget:
+        """The target for a y of shape (n,) or (n, n_outputs)."""
+        plain = ContinuousTarget.of(y)
+        return cls(plain.n_outputs, plain.is_1d, plain.dtype, quantiles)
+
+    def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
+        """Network targets of shape (n, width), each number once for each quantile."""
+        if not isinstance(loss, PinballLoss):
+            raise ValueError(
+                "loss='quantile' trains a network to predict quantiles, but the model"
+                f" function returned a model compiled with the loss {loss_name(loss)}."
+                " Return it without compiling it, or set loss=None."
+            )
+        columns = super().encode(y, n_outputs, loss)
+        return np.repeat(columns, self.n_quantiles, axis=1)
+
+    def decode(self, outputs: np.ndarray, loss: Any) -> np.ndarray:
+        """The medians in the shape of y."""
+        return self.by_level(outputs)[..., self.quantiles.index(0.5)]
+
+    def by_level(self, outputs: np.ndarray) -> np.ndarray:
+        """Quantiles of shape (n, n_quantiles) or (n, n_outputs, n_quantiles).
+
+        Outputs that cross are put in order. This never raises the sum of their pinball
+        losses, nor their distance from the true quantiles (V. Chernozhukov,
+        I. Fernández-Val and A. Galichon, "Quantile and probability curves without
+        crossing", Econometrica 78(3), 2010).
+        """
+        shape = (len(outputs), self.n_outputs, self.n_quantiles)
+        made = np.sort(outputs.astype(self.dtype).reshape(shape), axis=-1)
+        return made[:, 0] if self.is_1d else made
+
+    def output_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Weights of the network's outputs, from those of rows or of numbers."""
+        if weights.ndim == 1:
+            return weights
+        return np.repeat(weights, self.n_quantiles, axis=1)
+
+    @property
+    def _needs(self) -> str:
+        return f"{self.n_outputs} with {self.n_quantiles} quantiles of each"
+
 
 @dataclass(frozen=True, eq=False)
 class ClassTarget:
@@ -95,6 +177,17 @@ class ClassTarget:
 
     classes: np.ndarray
     loss: Any = None
+
+    n_quantiles = 1
+
+    @property
+    def width(self) -> int:
+        """Width of the head."""
+        return self.n_outputs
+
+    def output_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Weights of the network's outputs: those of rows."""
+        return weights
 
     @property
     def n_outputs(self) -> int:

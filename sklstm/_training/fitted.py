@@ -105,6 +105,10 @@ class Fitted:
         """Predictions in the form of y, from outputs of shape (n, n_outputs)."""
         return self.target.decode(outputs, self.recipe.loss)
 
+    def quantiles(self, outputs: np.ndarray) -> np.ndarray:
+        """Quantiles of each number of y, from outputs of such a regressor's network."""
+        return self.target.by_level(outputs)
+
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Class probabilities, from outputs of a classifier's network."""
         return self.target.probabilities(outputs, self.recipe.loss)

@@ -81,6 +81,8 @@ class StateWalker:
             parts = [values] if len(walks) == 1 else np.split(values, ends[:-1])
             pairs = zip(walks, parts, strict=True)
             outputs = [walk.step(part) for walk, part in pairs]
+            if method == "transform":
+                return np.concatenate([walk.last_hidden() for walk in walks])
             return record.decoded(np.concatenate(outputs), method)
 
         return self.live.composite.answer(rows, answer)

@@ -16,7 +16,7 @@ def find_stateful(estimator) -> list[str]:
     if not found:
         raise TypeError(
             "compare_states takes a StatefulLSTMRegressor or StatefulLSTMClassifier,"
-            " alone, at the end of a Pipeline, inside a TransformedTargetRegressor, in"
+            " alone, as a step of a Pipeline, inside a TransformedTargetRegressor, in"
             " a Voting or Bagging ensemble, or in a search; found none in"
             f" {estimator!r}."
         )

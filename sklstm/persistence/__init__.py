@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 import sklstm
 from sklstm._archive import Arrays, PersistenceError, read, write
 from sklstm._network.architecture import StackedLSTM, UserNetwork
-from sklstm._network.targets import ClassTarget, ContinuousTarget
+from sklstm._network.losses import PinballLoss
+from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows
 from sklstm._training.recipe import Recipe, compiled_choices
@@ -129,6 +130,7 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         "versions": _versions(),
         "parameters": _encoded(estimator.get_params(deep=False), lacking),
         "routing": _describe_routing(estimator),
+        "output": vars(estimator).get("_sklearn_output_config", {}).get("transform"),
         "network": _describe_network(recipe.network, lacking),
         "target": _describe_target(fitted.target, lacking),
         "training": {
@@ -206,11 +208,15 @@ def _describe_target(
     target: ContinuousTarget | ClassTarget, lacking: dict[str, str]
 ) -> dict[str, Any]:
     if isinstance(target, ContinuousTarget):
+        levels = {}
+        if isinstance(target, QuantileTarget):
+            levels = {"quantiles": list(target.quantiles)}
         return {
-            "kind": "continuous",
+            "kind": "quantiles" if levels else "continuous",
             "n_outputs": int(target.n_outputs),
             "is_1d": bool(target.is_1d),
             "dtype": target.dtype.str,
+            **levels,
         }
     try:
         classes = encode_array(target.classes)
@@ -225,7 +231,10 @@ def _describe_target(
 
 
 def _describe_training(recipe: Recipe, lacking: dict[str, str]) -> dict[str, Any]:
-    encoded, left_out = encode_each({part: getattr(recipe, part) for part in PARTS})
+    parts = {part: getattr(recipe, part) for part in PARTS}
+    if isinstance(recipe.loss, PinballLoss):
+        parts["loss"] = "quantile"  # with the levels of the target
+    encoded, left_out = encode_each(parts)
     asked_rate = encode(recipe.asked_rate)
     if left_out.keys() - lacking.keys() and isinstance(recipe.network, UserNetwork):
         made = compiled_choices(recipe.network.build())

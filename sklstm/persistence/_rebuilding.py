@@ -151,6 +151,7 @@ class _Rebuilding:
         )
         fitted = replace(fitted, epochs=self._epochs(fitted), share=self._share())
         self._route(estimator)
+        self._set_output(estimator)
         self.store.close()
         estimator._fitted = fitted
         return estimator
@@ -183,6 +184,13 @@ class _Rebuilding:
             for method, requests in routing.items():
                 with refusing("its metadata routing does not suit the class"):
                     getattr(estimator, f"set_{method}_request")(**requests)
+
+    def _set_output(self, estimator) -> None:
+        """What `set_output` was told; older files say nothing of it."""
+        containers = or_none(one_of("default", "pandas", "polars"))
+        output = self.fields.take("output", containers)
+        if output is not None:
+            estimator.set_output(transform=output)
 
     # --- facts ----------------------------------------------------------------------
 

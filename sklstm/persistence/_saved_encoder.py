@@ -19,7 +19,7 @@ from sklstm._archive import Arrays
 from sklstm._encoding.linear_skip import LinearSkip
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._encoding.scale import Scale
-from sklstm._network.targets import ClassTarget, ContinuousTarget
+from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm.persistence._checked import (
     LARGEST_SIDE,
     Fields,
@@ -50,6 +50,8 @@ def put_encoder(
     numbers = {"residual": encoder.residual}
     for name, scale in scales.items():
         numbers |= {f"{name}/mean": scale.mean, f"{name}/deviation": scale.deviation}
+    if encoder.spread is not None:
+        numbers["spread"] = encoder.spread
     skip = encoder.skip
     if skip is not None:
         numbers |= {"skip/weights": skip.weights, "skip/intercept": skip.intercept}
@@ -109,6 +111,7 @@ def take_encoder(
         ties=_take_ties(store, n_features, n_outputs),
         ahead=_take_ahead(store, n_outputs),
         residual=_take_positive(store, "residual", (n_outputs,)),
+        spread=None if lags is None else _take_spread(store, target),
         **scales,
     )
     if "shown" not in names:
@@ -144,6 +147,18 @@ def _take_skip(
         _take_finite(store, "skip/weights", shape),
         _take_finite(store, "skip/intercept", (n_outputs,)),
     )
+
+
+def _take_spread(
+    store: Store, target: ContinuousTarget | ClassTarget
+) -> np.ndarray | None:
+    """Offsets of quantiles in ascending order; None for other targets."""
+    if not isinstance(target, QuantileTarget):
+        return None
+    spread = _take_finite(store, "spread", (target.n_outputs, target.n_quantiles))
+    if (np.diff(spread, axis=1) < 0).any():
+        raise damaged("the spread of its quantiles, which cross", spread.tolist())
+    return spread
 
 
 def _take_ties(store: Store, n_features: int, n_outputs: int) -> np.ndarray:

@@ -16,7 +16,8 @@ from sklstm._compiled.program_pool import POOL
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.cells import CELLS
-from sklstm._network.targets import ClassTarget, ContinuousTarget
+from sklstm._network.losses import PinballLoss
+from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._tensorflow import keras
 from sklstm._training.recipe import Recipe, compiled_choices, user_network
 from sklstm.persistence._checked import (
@@ -123,7 +124,7 @@ class SavedRecipe:
             network, made = self._user_network(
                 fields, target, sequence_length, batch_size
             )
-        choices = self._choices(made)
+        choices = self._choices(made, target)
         with refusing("its network cannot be built"), POOL.borrow(network) as program:
             n_outputs = int(program.n_outputs)
             like = [_like(variable) for variable in program.weights]
@@ -215,7 +216,7 @@ class SavedRecipe:
         }
         if "model" not in self._objects:
             raise damaged("model, which nothing stands for", None)
-        self._check_believable(sequence_length, target.n_outputs)
+        self._check_believable(sequence_length, target.width)
         with refusing("model= does not build a network for it"):
             function = self._cls(model=self._objects["model"])._model_function(
                 meta["return_sequences"]
@@ -264,7 +265,7 @@ class SavedRecipe:
 
     # --- training -------------------------------------------------------------------
 
-    def _choices(self, made: dict[str, Any]) -> tuple[Any, Any, Any]:
+    def _choices(self, made: dict[str, Any], target) -> tuple[Any, Any, Any]:
         """Optimizer, loss and metrics of the fit."""
         fields = self._fields.within("training")
         choices = []
@@ -274,6 +275,10 @@ class SavedRecipe:
             else:
                 choices.append(made[part] if part in made else self._given(part))
         optimizer, loss, metrics = choices
+        if isinstance(target, QuantileTarget):
+            if loss != "quantile":
+                raise damaged("its loss, for a target of quantiles", loss)
+            loss = PinballLoss(target.quantiles)
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise damaged("its optimizer", optimizer)
         if loss is None or not is_loss(loss):
@@ -296,7 +301,7 @@ class SavedRecipe:
 
     def _check_width(self, target, n_outputs: int) -> None:
         """Raise unless the network's outputs are as wide as the target."""
-        fits = n_outputs == target.n_outputs
+        fits = n_outputs == target.width
         if isinstance(target, ClassTarget):
             n_classes = len(target.classes)
             fits = n_outputs == n_classes or (n_outputs, n_classes) == (1, 2)

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from sklstm._archive import shortly
-from sklstm._network.targets import ClassTarget, ContinuousTarget
+from sklstm._checks import check_quantiles
+from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._tensorflow import keras
 from sklstm.persistence._checked import (
     Fields,
     damaged,
     is_bool,
     is_dict,
+    is_list_of,
+    is_part,
     is_side,
     is_str,
     one_of,
@@ -26,12 +29,17 @@ from sklstm.persistence._plain import decode
 
 def continuous_target(fields: Fields) -> ContinuousTarget:
     """The target of a regressor."""
-    fields.take("kind", one_of("continuous"))
+    kind = fields.take("kind", one_of("continuous", "quantiles"))
     is_1d = fields.take("is_1d", is_bool)
     n_outputs = fields.take("n_outputs", is_side)
     if is_1d and n_outputs > 1:
         raise damaged("the width of a target of one dimension", n_outputs)
-    return ContinuousTarget(n_outputs, is_1d, _float_dtype(fields))
+    dtype = _float_dtype(fields)
+    if kind == "continuous":
+        return ContinuousTarget(n_outputs, is_1d, dtype)
+    levels = fields.take("quantiles", is_list_of(is_part))
+    with refusing("the quantiles of its target are none"):
+        return QuantileTarget(n_outputs, is_1d, dtype, check_quantiles(levels))
 
 
 def class_target(fields: Fields, given_loss: Callable[[], Any]) -> ClassTarget:

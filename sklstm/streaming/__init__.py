@@ -31,8 +31,9 @@ def stream(fitted) -> Stream:
     ----------
     fitted : estimator
         A fitted `StatefulLSTMRegressor` or `StatefulLSTMClassifier`, or one at the end
-        of a `Pipeline`, inside a `TransformedTargetRegressor`, or found by a search
-        such as `GridSearchCV`, or several of them in a `VotingRegressor`,
+        of a `Pipeline`, or before its end, where its hidden states are the features of
+        the last step; or one inside a `TransformedTargetRegressor`, or found by a
+        search such as `GridSearchCV`, or several of them in a `VotingRegressor`,
         `VotingClassifier`, `BaggingRegressor` or `BaggingClassifier`, all these nested
         in any way.
 

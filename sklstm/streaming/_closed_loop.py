@@ -91,7 +91,7 @@ class ClosedLoop:
 
         def answer(network: Network, rows: Any, method: str) -> np.ndarray:
             record, walk = self.walks[network]
-            return record.decoded(walk.last_outputs(), method)
+            return _answered(record, walk, walk.last_outputs(), method)
 
         return self.composite.answer(self._last_rows(start, labels), answer)
 
@@ -101,7 +101,7 @@ class ClosedLoop:
         def answer(network: Network, inside: Any, method: str) -> np.ndarray:
             record, walk = self.walks[network]
             fed = self.fed.accepted(network, inside, self.ids)
-            return record.decoded(walk.step(fed), method)
+            return _answered(record, walk, walk.step(fed), method)
 
         return self.composite.answer(self.fed.table(rows, self.ids), answer)
 
@@ -128,6 +128,15 @@ class ClosedLoop:
                 " predicts from. Pass rows of each series to forecast."
             )
         return _safe_indexing(start, last[lanes])
+
+
+def _answered(
+    record: Fitted, walk: SeriesWalk, outputs: np.ndarray, method: str
+) -> np.ndarray:
+    """What a network answers after a row of each series."""
+    if method == "transform":
+        return walk.last_hidden()
+    return record.decoded(outputs, method)
 
 
 def _are_same(ids: pd.Index | None, others: pd.Index | None) -> bool:

@@ -27,7 +27,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm.streaming._members import check_plain_member, check_rows_in_order
+from sklstm.streaming._members import (
+    check_no_network_inside,
+    check_plain_member,
+    check_rows_in_order,
+)
 from sklstm.streaming._way import (
     LABELS_LOST,
     LABELS_LOST_IN_BAG,
@@ -72,8 +76,8 @@ class Network:
         return LABELS_LOST_IN_BAG.format(bag=self.bag) if self.bag else LABELS_LOST
 
 
-#: ``answer(network, rows, method)`` is what a network answers to "predict" or
-#: "predict_proba"; `rows` are as they have come in to it, with their labels.
+#: ``answer(network, rows, method)`` is what a network answers to "predict",
+#: "predict_proba" or "transform"; `rows` are as they have come in to it, with labels.
 Answer = Callable[[Network, Any, str], Any]
 
 _ANSWER: ContextVar[Answer] = ContextVar("answer")  # of the call that goes on
@@ -110,7 +114,8 @@ class Composite:
         Raises
         ------
         TypeError
-            If there is no network inside `fitted`.
+            If no network inside `fitted` predicts, or one of them gives features to
+            another.
         ValueError
             If an ensemble has drawn rows to fit its members on, or a member without
             state makes windows of its rows.
@@ -120,7 +125,7 @@ class Composite:
         if not parts.networks:
             raise TypeError(
                 "stream takes a fitted StatefulLSTMRegressor or StatefulLSTMClassifier,"
-                " alone, at the end of a Pipeline, inside a TransformedTargetRegressor,"
+                " alone, as a step of a Pipeline, inside a TransformedTargetRegressor,"
                 " in a Voting or Bagging ensemble, or found by a search with"
                 f" refit=True; got {type(fitted).__name__}."
             )
@@ -199,6 +204,8 @@ class _Parts:
     ) -> Any:
         """A copy of `fitted` with stand-ins; itself where there is no network in it."""
         if isinstance(fitted, BaseStatefulLSTM):
+            for transformers in way_in:
+                check_no_network_inside(transformers)
             self.networks.append(Network(fitted, way_in, bag))
             return Seat(self.networks[-1])
         if isinstance(fitted, Pipeline):
@@ -215,9 +222,20 @@ class _Parts:
         return fitted
 
     def _shell_of_pipeline(self, fitted: Pipeline, way_in, bag) -> Any:
+        for k, (_, step) in enumerate(fitted.steps[:-1]):
+            if isinstance(step, BaseStatefulLSTM):
+                return self._shell_of_fed(fitted, k, way_in, bag)
         before = (fitted[:-1],) if len(fitted) > 1 else ()
         last = self.shell_of(fitted[-1], (*way_in, *before), bag)
         return fitted if last is fitted[-1] else Piped(before, last)
+
+    def _shell_of_fed(self, fitted: Pipeline, k: int, way_in, bag) -> Any:
+        """Of a pipeline whose step k is a network, on whose features the rest is."""
+        rest = fitted[k + 1 :]
+        check_no_network_inside(rest)
+        before = (fitted[:k],) if k else ()
+        seat = self.shell_of(fitted[k], (*way_in, *before), bag)
+        return Piped(before, Fed(seat.network, rest))
 
     def _shell_of_ensemble(self, fitted: Any, way_in, bag) -> Any:
         is_bag = isinstance(fitted, BAGS)
@@ -282,6 +300,22 @@ class Seat(_StandIn):
     def predict_proba(self, X):
         """What the network answers in the call that goes on."""
         return _ANSWER.get()(self.network, X, "predict_proba")
+
+
+class Fed(_StandIn):
+    """In the place of a network and the steps of a pipeline that its states feed."""
+
+    def __init__(self, network: Network, rest: Pipeline):
+        self.network = network
+        self.part = rest
+
+    def _inside(self, X: Any) -> Any:
+        """Hidden states that the network answers in the call that goes on."""
+        features = _ANSWER.get()(self.network, X, "transform")
+        names = getattr(self.part, "feature_names_in_", None)
+        if names is None or isinstance(features, pd.DataFrame):
+            return features
+        return pd.DataFrame(features, columns=names)
 
 
 class Piped(_StandIn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm.preprocessing import SlidingWindow
 
 
@@ -32,16 +34,37 @@ def check_rows_in_order(ensemble: Any) -> None:
     )
 
 
+def check_no_network_inside(part: Any) -> None:
+    """Raise TypeError where there is a network whose state would not move.
+
+    That would stay where `fit` left it, while the states of others do.
+    """
+    if any(isinstance(inner, BaseStatefulLSTM) for inner in _parts(part)):
+        raise TypeError(
+            "stream moves one network in each pipeline, which is a step of it, but this"
+            f" {type(part).__name__} has another one inside. Call observe on it, or"
+            " predict with all rows since fit began."
+        )
+
+
 def check_plain_member(member: Any) -> None:
-    """Raise ValueError where a member without state makes windows of its rows."""
-    parts = member.get_params().values() if hasattr(member, "get_params") else ()
-    if any(isinstance(part, SlidingWindow) for part in parts):
+    """Raise where a member without state makes windows of its rows, or has a network.
+
+    ValueError and TypeError.
+    """
+    check_no_network_inside(member)
+    if any(isinstance(part, SlidingWindow) for part in _parts(member)):
         raise ValueError(
             f"The {type(member).__name__} among the members of the ensemble makes"
             " windows of its rows by SlidingWindow, always after the rows of fit: rows"
             " observed since would be missing from them. Leave it out, or give it lags"
             " as columns of X."
         )
+
+
+def _parts(estimator: Any) -> Iterable[Any]:
+    """The parameters of an estimator, and so the estimators inside it."""
+    return estimator.get_params().values() if hasattr(estimator, "get_params") else ()
 
 
 def _weighs_rows(estimator: Any) -> bool:

@@ -50,6 +50,8 @@ def advance(composite: Composite, X: Any, stacklevel: int) -> Advanced:
     def answer(network: Network, rows: Any, method: str) -> np.ndarray:
         outputs, before, records[network] = network.estimator._advance(rows)
         seen.append(rows)
+        if method == "transform":
+            return network.estimator.transform(rows, replay=False)
         return before.decoded(outputs, method)
 
     predictions = composite.answer(X, answer, stacklevel=stacklevel)

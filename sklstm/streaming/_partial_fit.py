@@ -29,7 +29,8 @@ def train_on(
     Raises
     ------
     ValueError
-        If a member of an ensemble has no network, and would stay as it was.
+        If a member of an ensemble has no network, or another estimator comes after
+        a network in a pipeline, and would stay as it was.
     """
     if composite.plain:
         kinds = ", ".join(sorted({type(member).__name__ for member in composite.plain}))
@@ -56,6 +57,13 @@ def targets_inside(fitted: Any, y: Any) -> Iterator[Any]:
     if isinstance(fitted, BaseStatefulLSTM):
         yield y
     elif isinstance(fitted, Pipeline):
+        for _, step in fitted.steps[:-1]:
+            if isinstance(step, BaseStatefulLSTM):
+                raise ValueError(
+                    "partial_fit trains networks on, but the"
+                    f" {type(fitted[-1]).__name__} after this one would stay as it was."
+                    " Fit the pipeline anew."
+                )
         yield from targets_inside(fitted[-1], y)
     elif isinstance(fitted, TransformedTargetRegressor):
         yield from targets_inside(fitted.regressor_, _transformed(fitted, y))
