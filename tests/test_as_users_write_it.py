@@ -305,14 +305,20 @@ def test_setting_of_optimizer_that_would_be_lost_is_refused(optimizer, text):
         chosen.exclude_from_weight_decay(var_names=["bias"])
     with pytest.raises(ValueError, match=text):
         PlainRegressor(2, optimizer=chosen).fit(X, y)
+    model = PlainRegressor(model=build_compiled, model__optimizer=chosen)
+    with pytest.raises(ValueError, match=text):
+        model.fit(X, y)
 
 
-def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=None):
+def build_compiled(
+    meta, own_step=None, loss_weights=None, weighted_metrics=None, optimizer="adam"
+):
     import keras
 
-    class OwnStep(keras.Sequential):
-        def train_step(self, data):
-            raise AssertionError("never called")
+    def never_called(self, data):
+        raise AssertionError
+
+    OwnStep = type("OwnStep", (keras.Sequential,), {own_step: never_called})
 
     shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]
     model = (OwnStep if own_step else keras.Sequential)(
@@ -323,7 +329,7 @@ def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=Non
         ]
     )
     settings = {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics}
-    model.compile("adam", "mse", **settings)
+    model.compile(optimizer, "mse", **settings)
     return model
 
 
@@ -332,7 +338,8 @@ def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=Non
     [
         ({"model__loss_weights": [2.0]}, "compiled model with loss_weights, which"),
         ({"model__weighted_metrics": ["mae"]}, "model with weighted_metrics, which"),
-        ({"model__own_step": True}, "model with the train_step of OwnStep, which"),
+        ({"model__own_step": "train_step"}, "with the train_step of OwnStep, which"),
+        ({"model__own_step": "test_step"}, "with the test_step of OwnStep, which"),
     ],
 )
 def test_setting_of_compiled_model_that_would_be_lost_is_refused(settings, text):
