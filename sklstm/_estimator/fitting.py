@@ -85,7 +85,9 @@ class Fitting(Preparing):
             same call on the same data goes on from the last checkpoint and ends with
             the very weights of an uninterrupted one; so does a call for more epochs.
             Other data or parameters start anew, with a file of their own, so that the
-            fits of a search can share the folder. A finished training takes its
+            fits of a search can share the folder. Functions among the parameters, such
+            as a scheduler's, count by their name and code, not by the global variables
+            they read: the same lines, run again, go on. A finished training takes its
             checkpoint away; one ended by Ctrl-C or an error leaves it. Around a
             pipeline or a search of one, pass
             ``statefullstmregressor__checkpoint=folder`` to `fit`.
