@@ -259,9 +259,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     .. math::
         h_t = \tanh(x_t W + h_{t-1} R + b).
 
-    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
-    pipelines, hand over rows out of time order, which no estimator can tell from a
-    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
+    Ensembles that hand over rows drawn at random, out of time order, are refused:
+    ``AdaBoostRegressor``, and bagging of pipelines with ``bootstrap=True``.
+    ``BaggingClassifier`` of networks alone weights rows instead, and keeps their order.
 
     References
     ----------

@@ -138,11 +138,11 @@ def test_model_function_error_inside_is_raised_as_it_is():
         regressor(model).fit(X[:N], y[:N])
 
 
-def convolved(meta, padding="valid"):
+def convolved(meta):
     return keras.Sequential(
         [
             start(meta),
-            layers.Conv1D(2, T + 1, padding=padding),
+            layers.Conv1D(2, T + 1),
             layers.LSTM(2, stateful=meta["stateful"]),
             layers.Dense(1),
         ]
