@@ -493,14 +493,30 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     ) -> np.ndarray:
         if self.class_weight is None:
             return weights
-        if not isinstance(self.class_weight, dict):
+        if isinstance(self.class_weight, str):
             return weights * compute_sample_weight(self.class_weight, y)
+        self._check_class_weight(target.classes)
         # a piece of the series may lack a class that has a weight
         by_class = compute_class_weight(
             self.class_weight, classes=target.classes, y=target.classes
         )
         at = np.searchsorted(target.classes, y)
         return weights * by_class.take(at, mode="clip")  # strangers are refused later
+
+    def _check_class_weight(self, classes: np.ndarray) -> None:
+        if not isinstance(self.class_weight, dict):
+            raise TypeError(
+                "class_weight must be a dict of a weight for each class, 'balanced' or"
+                f" None; got {self.class_weight!r}."
+            )
+        known = classes.tolist()
+        strange = [label for label in self.class_weight if label not in known]
+        lacking = [label for label in known if label not in self.class_weight]
+        if strange and lacking:
+            raise ValueError(
+                f"class_weight has weights of {strange}, but the classes of y are"
+                f" {known}, and {lacking} have none. Its keys are labels as in y."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -142,6 +142,35 @@ def test_nan_in_y_names_sample_weight():
         StatefulLSTMClassifier().fit(X, np.where(np.isnan(holey), np.nan, holey > 0))
 
 
+def test_dates_and_text_in_a_frame_are_answered_by_where_they_go():
+    sales = pd.DataFrame({"sales": y, "store": "north", "date": "2024-01-01"})
+    text = r"to float: 'north'\. Column 'store' of X holds text.*series_id='store'"
+    with pytest.raises(ValueError, match=text):
+        StatefulLSTMRegressor().fit(sales[["sales", "store"]], y)
+    sales["date"] = pd.to_datetime(sales["date"])
+    with pytest.raises(TypeError, match=r"dates .*make them the index.*set_index"):
+        StatefulLSTMRegressor().fit(sales[["sales", "date"]], y)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "error", "text"),
+    [
+        ([5, 1], TypeError, r"a dict of a weight for each class.*got \[5, 1\]"),
+        (
+            {0: 5, 1: 1},
+            ValueError,
+            r"weights of \[0, 1\], but the classes of y are \['",
+        ),
+    ],
+)
+def test_class_weight_by_number_tells_that_keys_are_labels(class_weight, error, text):
+    labels = np.where(y > 0, "up", "down")
+    model = PlainClassifier(2, class_weight=class_weight)
+    for train in (model.fit, model.partial_fit):
+        with pytest.raises(error, match=text):
+            train(X, labels)
+
+
 def test_lists_without_an_axis_for_features_are_answered():
     parts = [y[:20], y[:30], y[:25]]
     with pytest.raises(ValueError, match=r"lengths \(20, 30, 25.*reshape\(x, \(-1, 1"):
@@ -179,6 +208,10 @@ def test_frame_of_another_library_equals_array(frame):
     days = pd.date_range("2024-01-01", periods=40).to_numpy()
     with pytest.raises(TypeError, match="X holds dates or durations"):
         model.fit(frame(a=X[:, 0], day=days), y)
+    shops = np.repeat(["north", "south"], 20)
+    panel = PlainRegressor(2, epochs=1, stateful=False, series_id="shop")
+    panel.fit(frame(shop=shops, a=X[:, 0]), y)
+    assert panel.series_.tolist() == ["north", "south"]
     later, target = frame_series(table)
     assert list(later.columns) == ["a", "b"]
     np.testing.assert_array_equal(target.to_numpy(), X[1:])
