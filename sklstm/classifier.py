@@ -133,10 +133,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
-        batch.
-        Layers hold the state between batches, and a batch-level hook may reset
-        or set it, in training only. Recordings that shall be read apart in prediction
-        too are series: see `series_id`, or pass a list of them.
+        batch. Layers hold the state between batches, and a batch-level hook may reset
+        or set it, in training only. Recordings to be read apart in prediction too are
+        series: see `series_id`, or pass a list of them.
     epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 20 with sliding windows. With tiled
         ones it first trains on all but the newest fifth of each series, looks at the

@@ -7,6 +7,7 @@ in NumPy, or by another estimator.
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 import warnings
 
@@ -427,6 +428,26 @@ def test_stream_partial_fit_trains_every_network_of_an_ensemble_or_none():
 # --------------------------------------------------------------------------------------
 # Processes
 # --------------------------------------------------------------------------------------
+
+
+def test_two_workers_hand_a_series_on_by_its_state():
+    """As two processes of a service that keep states as bytes, one for each sensor."""
+    hours = pd.date_range("2024-01-01", periods=40, freq="h", name="hour")
+    index = pd.MultiIndex.from_product([["a", "b"], hours], names=["sensor", "hour"])
+    rows = pd.DataFrame({"v": np.r_[y, 5 + y]}, index)
+    is_old = index.get_level_values("hour") < hours[30]
+    model = StatefulLSTMRegressor(2, windows="tiled", epochs=1, random_state=0)
+    model.fit(rows[is_old], rows["v"][is_old])
+    workers = [copy.deepcopy(model), copy.deepcopy(model)]
+    kept = {k: pickle.dumps(model.get_states(series=k)) for k in "ab"}
+    answers = []
+    for number, row in enumerate(np.flatnonzero(~is_old)):
+        worker, sensor = workers[number % 2], index[row][0]
+        worker.set_states(pickle.loads(kept[sensor]))
+        answers.append(worker.step(rows.iloc[[row]])[0])
+        kept[sensor] = pickle.dumps(worker.get_states(series=sensor))
+    np.testing.assert_allclose(answers, model.predict(rows[~is_old]), rtol=1e-5)
+
 
 SERVICE = """
 import multiprocessing, os, sys, tempfile
