@@ -337,7 +337,8 @@ def _check_format(stored: dict[str, Any]) -> None:
     if type(found) is int and found > FORMAT:
         raise PersistenceError(
             f"has format {shortly(found)}, which a newer version of sklstm wrote; this"
-            f" version reads formats up to {FORMAT}. Upgrade sklstm to load it."
+            f" version reads formats up to {FORMAT}. Upgrade sklstm to load"
+            f" it{_writer(stored)}."
         )
     if type(found) is not int or found < 1:
         raise PersistenceError(
@@ -349,6 +350,14 @@ def _check_format(stored: dict[str, Any]) -> None:
             "is damaged: its header should have format, content and checksum, but has"
             f" {shortly(sorted(stored))}. Take an undamaged copy."
         )
+
+
+def _writer(stored: dict[str, Any]) -> str:
+    """By which version a file of a later format was written, if it says so."""
+    content = stored.get("content")
+    wrote = content.get("versions") if isinstance(content, dict) else None
+    version = wrote.get("sklstm") if isinstance(wrote, dict) else None
+    return f": version {version[:20]} wrote it" if isinstance(version, str) else ""
 
 
 def _check_sizes(entries: list[_Entry], n_bytes: int) -> None:

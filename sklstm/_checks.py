@@ -153,9 +153,14 @@ def check_numbers(name: str, values: Any) -> None:
     check_nothing_masked(name, values)
     dtypes = _dtypes(values)
     if any(str(dtype).lower().startswith(_OF_TIME) for dtype in dtypes):
+        index = (
+            " Where they tell when rows were, make them the index, as"
+            " X.set_index('date') does."
+        )
         raise TypeError(
             f"{name} holds dates or durations, not numbers. Pass numbers made of them,"
             " such as the hour of the day, or the days since the first row."
+            f"{index if hasattr(values, 'set_index') else ''}"
         )
     if any(getattr(dtype, "kind", "") == "V" for dtype in dtypes):
         raise TypeError(

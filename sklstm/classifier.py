@@ -133,7 +133,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
-        batch.
+        batch. Layers hold the state between batches, and a batch-level hook may reset
+        or set it, in training only. Recordings to be read apart in prediction too are
+        series: see `series_id`, or pass a list of them.
     epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 20 with sliding windows. With tiled
         ones it first trains on all but the newest fifth of each series, looks at the
@@ -256,9 +258,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     .. math::
         h_t = \tanh(x_t W + h_{t-1} R + b).
 
-    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
-    pipelines, hand over rows out of time order, which no estimator can tell from a
-    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
+    Ensembles that hand over rows drawn at random, out of time order, are refused:
+    ``AdaBoostRegressor``, and bagging of pipelines with ``bootstrap=True``.
+    ``BaggingClassifier`` of networks alone weights rows instead, and keeps their order.
 
     References
     ----------
@@ -490,14 +492,30 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
     ) -> np.ndarray:
         if self.class_weight is None:
             return weights
-        if not isinstance(self.class_weight, dict):
+        if isinstance(self.class_weight, str):
             return weights * compute_sample_weight(self.class_weight, y)
+        self._check_class_weight(target.classes)
         # a piece of the series may lack a class that has a weight
         by_class = compute_class_weight(
             self.class_weight, classes=target.classes, y=target.classes
         )
         at = np.searchsorted(target.classes, y)
         return weights * by_class.take(at, mode="clip")  # strangers are refused later
+
+    def _check_class_weight(self, classes: np.ndarray) -> None:
+        if not isinstance(self.class_weight, dict):
+            raise TypeError(
+                "class_weight must be a dict of a weight for each class, 'balanced' or"
+                f" None; got {self.class_weight!r}."
+            )
+        known = classes.tolist()
+        strange = [label for label in self.class_weight if label not in known]
+        lacking = [label for label in known if label not in self.class_weight]
+        if strange and lacking:
+            raise ValueError(
+                f"class_weight has weights of {strange}, but the classes of y are"
+                f" {known}, and {lacking} have none. Its keys are labels as in y."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

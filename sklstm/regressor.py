@@ -155,7 +155,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         Keras callbacks. Without any, compiled programs train for up to 64 epochs in a
         call. Callbacks cost a call for each epoch, as `metrics`, `validation_split`, a
         checkpoint and shuffled sliding windows do; batch-level hooks cost one for each
-        batch.
+        batch. Layers hold the state between batches, and a batch-level hook may reset
+        or set it, in training only. Recordings to be read apart in prediction too are
+        series: see `series_id`, or pass a list of them.
     epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 20 with sliding windows. With tiled
         ones it first trains on all but the newest fifth of each series, looks at the
@@ -276,9 +278,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
     .. math::
         h_t = \tanh(x_t W + h_{t-1} R + b).
 
-    Ensembles that draw rows at random, as ``AdaBoostRegressor`` does, and bagging of
-    pipelines, hand over rows out of time order, which no estimator can tell from a
-    series. ``BaggingRegressor`` of networks alone weights rows instead, and keeps them.
+    Ensembles that hand over rows drawn at random, out of time order, are refused:
+    ``AdaBoostRegressor``, and bagging of pipelines with ``bootstrap=True``.
+    ``BaggingRegressor`` of networks alone weights rows instead, and keeps their order.
 
     References
     ----------

@@ -7,6 +7,7 @@ in NumPy, or by another estimator.
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 import warnings
 
@@ -142,6 +143,35 @@ def test_nan_in_y_names_sample_weight():
         StatefulLSTMClassifier().fit(X, np.where(np.isnan(holey), np.nan, holey > 0))
 
 
+def test_dates_and_text_in_a_frame_are_answered_by_where_they_go():
+    sales = pd.DataFrame({"sales": y, "store": "north", "date": "2024-01-01"})
+    text = r"to float: 'north'\. Column 'store' of X holds text.*series_id='store'"
+    with pytest.raises(ValueError, match=text):
+        StatefulLSTMRegressor().fit(sales[["sales", "store"]], y)
+    sales["date"] = pd.to_datetime(sales["date"])
+    with pytest.raises(TypeError, match=r"dates .*make them the index.*set_index"):
+        StatefulLSTMRegressor().fit(sales[["sales", "date"]], y)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "error", "text"),
+    [
+        ([5, 1], TypeError, r"a dict of a weight for each class.*got \[5, 1\]"),
+        (
+            {0: 5, 1: 1},
+            ValueError,
+            r"weights of \[0, 1\], but the classes of y are \['",
+        ),
+    ],
+)
+def test_class_weight_by_number_tells_that_keys_are_labels(class_weight, error, text):
+    labels = np.where(y > 0, "up", "down")
+    model = PlainClassifier(2, class_weight=class_weight)
+    for train in (model.fit, model.partial_fit):
+        with pytest.raises(error, match=text):
+            train(X, labels)
+
+
 def test_lists_without_an_axis_for_features_are_answered():
     parts = [y[:20], y[:30], y[:25]]
     with pytest.raises(ValueError, match=r"lengths \(20, 30, 25.*reshape\(x, \(-1, 1"):
@@ -179,6 +209,10 @@ def test_frame_of_another_library_equals_array(frame):
     days = pd.date_range("2024-01-01", periods=40).to_numpy()
     with pytest.raises(TypeError, match="X holds dates or durations"):
         model.fit(frame(a=X[:, 0], day=days), y)
+    shops = np.repeat(["north", "south"], 20)
+    panel = PlainRegressor(2, epochs=1, stateful=False, series_id="shop")
+    panel.fit(frame(shop=shops, a=X[:, 0]), y)
+    assert panel.series_.tolist() == ["north", "south"]
     later, target = frame_series(table)
     assert list(later.columns) == ["a", "b"]
     np.testing.assert_array_equal(target.to_numpy(), X[1:])
@@ -305,14 +339,20 @@ def test_setting_of_optimizer_that_would_be_lost_is_refused(optimizer, text):
         chosen.exclude_from_weight_decay(var_names=["bias"])
     with pytest.raises(ValueError, match=text):
         PlainRegressor(2, optimizer=chosen).fit(X, y)
+    model = PlainRegressor(model=build_compiled, model__optimizer=chosen)
+    with pytest.raises(ValueError, match=text):
+        model.fit(X, y)
 
 
-def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=None):
+def build_compiled(
+    meta, own_step=None, loss_weights=None, weighted_metrics=None, optimizer="adam"
+):
     import keras
 
-    class OwnStep(keras.Sequential):
-        def train_step(self, data):
-            raise AssertionError("never called")
+    def never_called(self, data):
+        raise AssertionError
+
+    OwnStep = type("OwnStep", (keras.Sequential,), {own_step: never_called})
 
     shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]
     model = (OwnStep if own_step else keras.Sequential)(
@@ -323,7 +363,7 @@ def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=Non
         ]
     )
     settings = {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics}
-    model.compile("adam", "mse", **settings)
+    model.compile(optimizer, "mse", **settings)
     return model
 
 
@@ -332,7 +372,8 @@ def build_compiled(meta, own_step=False, loss_weights=None, weighted_metrics=Non
     [
         ({"model__loss_weights": [2.0]}, "compiled model with loss_weights, which"),
         ({"model__weighted_metrics": ["mae"]}, "model with weighted_metrics, which"),
-        ({"model__own_step": True}, "model with the train_step of OwnStep, which"),
+        ({"model__own_step": "train_step"}, "with the train_step of OwnStep, which"),
+        ({"model__own_step": "test_step"}, "with the test_step of OwnStep, which"),
     ],
 )
 def test_setting_of_compiled_model_that_would_be_lost_is_refused(settings, text):
@@ -387,6 +428,26 @@ def test_stream_partial_fit_trains_every_network_of_an_ensemble_or_none():
 # --------------------------------------------------------------------------------------
 # Processes
 # --------------------------------------------------------------------------------------
+
+
+def test_two_workers_hand_a_series_on_by_its_state():
+    """As two processes of a service that keep states as bytes, one for each sensor."""
+    hours = pd.date_range("2024-01-01", periods=40, freq="h", name="hour")
+    index = pd.MultiIndex.from_product([["a", "b"], hours], names=["sensor", "hour"])
+    rows = pd.DataFrame({"v": np.r_[y, 5 + y]}, index)
+    is_old = index.get_level_values("hour") < hours[30]
+    model = StatefulLSTMRegressor(2, windows="tiled", epochs=1, random_state=0)
+    model.fit(rows[is_old], rows["v"][is_old])
+    workers = [copy.deepcopy(model), copy.deepcopy(model)]
+    kept = {k: pickle.dumps(model.get_states(series=k)) for k in "ab"}
+    answers = []
+    for number, row in enumerate(np.flatnonzero(~is_old)):
+        worker, sensor = workers[number % 2], index[row][0]
+        worker.set_states(pickle.loads(kept[sensor]))
+        answers.append(worker.step(rows.iloc[[row]])[0])
+        kept[sensor] = pickle.dumps(worker.get_states(series=sensor))
+    np.testing.assert_allclose(answers, model.predict(rows[~is_old]), rtol=1e-5)
+
 
 SERVICE = """
 import multiprocessing, os, sys, tempfile

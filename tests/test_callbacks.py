@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 from helpers import (
+    PARITY,
     assert_close,
     assert_identical_weights,
     assert_same_state,
     assert_same_weights,
     weight_change,
+    windows_by_hand,
 )
 from training_cases import (
     FAST,
@@ -157,3 +160,74 @@ def test_callbacks_as_classes_take_routed_parameters():
     assert len(fit(estimator).history_["loss"]) == 3
     estimator.set_params(callbacks__0__patience=3)
     assert len(fit(estimator).history_["loss"]) == 4
+
+
+# --------------------------------------------------------------------------------------
+# States of layers, which callbacks read and reset
+# --------------------------------------------------------------------------------------
+
+
+NAMES = ("batch_size", "sequence_length", "n_features_in_", "stateful")
+
+
+class TwoRecordings(keras.callbacks.Callback):
+    """The usual recipe for two recordings in one array: a reset between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: list[list[np.ndarray]] = []
+
+    def read(self, layer):
+        self.seen.append([np.asarray(v.numpy()) for v in layer.states])
+
+    def on_train_batch_end(self, batch, logs=None):
+        layer = self.model.layers[0]
+        self.read(layer)
+        if batch == 3:
+            layer.reset_states()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.read(self.model.layers[0])
+
+
+def own_lstm(meta):
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    layers = [keras.layers.LSTM(2, stateful=meta["stateful"]), keras.layers.Dense(1)]
+    return keras.Sequential([keras.Input(batch_shape=shape), *layers])
+
+
+@pytest.mark.parametrize(
+    "model", [None, pytest.param(own_lstm, marks=pytest.mark.thorough)]
+)
+def test_states_reset_and_read_by_callback_in_mid_epoch_are_those_of_keras(model):
+    """Against Keras's own `fit`, whose layers hold the state between batches."""
+    ours, theirs = TwoRecordings(), TwoRecordings()
+    estimator = fit(regressor(callbacks=[ours], model=model, epochs=2, **FAST))
+
+    loop = own_lstm(dict(zip(NAMES, (B, T, 2, True), strict=True)))
+    loop.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    loop.set_weights(estimator.initial_weights_)
+    windows = windows_by_hand(X[:N], T).astype(np.float32)
+    for _ in range(2):
+        loop.layers[0].reset_state()
+        options = {"batch_size": B, "shuffle": False, "verbose": 0}
+        loop.fit(windows, y[T - 1 : N], callbacks=[theirs], **options)
+    assert_same_weights(estimator.get_weights(), loop.get_weights(), **PARITY)
+    assert len(ours.seen) == len(theirs.seen) == 2 * (K + 1)
+    for mine, other in zip(ours.seen, theirs.seen, strict=True):
+        assert_close(mine, other, **PARITY)
+    kept = fit(regressor(model=model, epochs=2, **FAST))
+    assert weight_change(estimator.get_weights(), kept.get_weights()) > 1e-4
+
+
+def test_states_reset_by_callback_in_tiles_begin_the_next_tile_at_zero():
+    """A reset after every batch trains as windows do that carry no state."""
+
+    class Reset(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.layers[0].reset_state()
+
+    options = {"windows": "tiled", "shuffle": False, "epochs": 2, **FAST}
+    estimator = fit(regressor(callbacks=[Reset()], **options))
+    cut = fit(regressor(stateful=False, **options))
+    assert_same_weights(estimator.get_weights(), cut.get_weights())

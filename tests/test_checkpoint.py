@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import functools
 import itertools
 import multiprocessing
 import os
@@ -11,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -26,7 +23,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklstm
-from sklstm._estimator.given import read_training_rows
 from sklstm.persistence import PersistenceError
 
 ROOT = Path(sklstm.__file__).parent.parent
@@ -303,74 +299,6 @@ def test_fit_checkpoint_other_data_starts_anew(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def widened(meta, by=1, like=None):
-    """A model function with arguments of its own, one of which is not used."""
-    return keras.Sequential(
-        [
-            keras.Input(batch_shape=(meta["batch_size"], 2, 2)),
-            keras.layers.LSTM(2 + by, stateful=True),
-            keras.layers.Dense(1),
-        ]
-    )
-
-
-class Size:
-    """A value of the user's own, whose attribute is no argument by name."""
-
-    def __init__(self, size):
-        self._size = size
-
-    def build(self, meta):
-        return widened(meta, self._size)
-
-
-KINDS = {
-    "series": lambda k: {"like": pd.Series([k, 2])},
-    "frame": lambda k: {"like": pd.DataFrame({"a": [k, 2]})},
-    "columns": lambda k: {"like": pd.DataFrame({"ab"[k]: [1, 2]})},
-    "tensor": lambda k: {"like": keras.ops.convert_to_tensor([k, 2])},
-    "day": lambda k: {"like": datetime.date(2024, 1, 1 + k)},
-    "path": lambda k: {"like": Path("ab"[k])},
-    "set": lambda k: {"like": {"same", "ab"[k]}},
-    "object": lambda k: {"like": Size(k)},
-    "nested": lambda k: {"like": [{"deep": pd.Series([k])}]},
-}
-
-
-#: The rows as `fit` reads them.
-GIVEN = read_training_rows(StatefulLSTMRegressor(), X, None, is_tiled=False)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_checkpoint_path_depends_on_model_arguments(kind, tmp_path):
-    """Arguments are compared by content: equal ones resume, others start anew."""
-
-    def path(k):
-        arguments = {f"model__{n}": v for n, v in KINDS[kind](k).items()}
-        model = regressor(model=widened, **arguments)
-        return model._open_checkpoint(tmp_path, 1, GIVEN, Y, None).path
-
-    assert path(0) == path(0) != path(1)
-
-
-def test_checkpoint_path_depends_on_model_function(tmp_path):
-    """A partial by its function and arguments, a method by the object it belongs to."""
-    paths = [
-        regressor(model=model)._open_checkpoint(tmp_path, 1, GIVEN, Y, None).path
-        for model in (
-            widened,
-            functools.partial(widened, by=2),
-            functools.partial(widened, by=3),
-            functools.partial(widened, by=3),
-            functools.partial(widened, like=pd.Series([3])),
-            Size(2).build,
-            Size(3).build,
-        )
-    ]
-    assert paths[2] == paths[3]
-    assert len(set(paths)) == 6
-
-
 def test_fit_checkpoint_other_sample_weight_starts_anew(tmp_path):
     with pytest.raises(Killed):
         weights = pd.Series(np.linspace(0.5, 1, 40))
@@ -379,16 +307,6 @@ def test_fit_checkpoint_other_sample_weight_starts_anew(tmp_path):
     other.fit(X, Y, weights[::-1], checkpoint=tmp_path)
     fresh = regressor(callbacks=callbacks()).fit(X, Y, weights[::-1])
     assert_identical_weights(learnt(other), learnt(fresh))
-
-
-def test_fit_checkpoint_argument_without_pickle_raises(tmp_path):
-    """An object that has neither a configuration nor a pickle."""
-    model = regressor(model=widened, model__like=threading.Lock())
-    text = (
-        "_thread.lock .*is unknown, since it cannot be pickled.* leave checkpoint= out"
-    )
-    with pytest.raises(TypeError, match=text):
-        model.fit(X, Y, checkpoint=tmp_path)
 
 
 def test_fit_checkpoint_ctrl_c_keeps_file(tmp_path):

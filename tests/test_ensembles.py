@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
+    AdaBoostRegressor,
     BaggingClassifier,
     BaggingRegressor,
     VotingClassifier,
@@ -485,11 +486,37 @@ def test_second_member_of_ensemble_traces_nothing(n_jobs, monkeypatch):
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", [{"bootstrap": True}, {"max_samples": 0.5}], ids=str)
-def test_stream_of_bagging_that_drew_rows_raises(draw):
-    """A pipeline takes no weights: it was fitted on the rows drawn, in that order."""
-    fitted = bagging(scaled(net(epochs=1)), n_estimators=1, **draw)
-    fitted.fit(X[:N_TRAIN], Y[:N_TRAIN])
+DRAWS = {
+    "bootstrap": lambda: bagging(scaled(net()), bootstrap=True),
+    "some rows": lambda: bagging(scaled(net()), max_samples=0.5),
+    "searches": lambda: bagging(
+        GridSearchCV(scaled(net()), {}, cv=TimeSeriesSplit(2)), bootstrap=True
+    ),
+    "boosting": lambda: AdaBoostRegressor(net(), random_state=0),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_ensemble_that_draws_rows_raises_in_fit(kind):
+    """A pipeline takes no weights, so it would be fitted on the rows drawn."""
+    ensemble = DRAWS[kind]()
+    text = f"{type(ensemble).__name__} fits this estimator on rows drawn at random"
+    with pytest.raises(ValueError, match=f"{text}.*VotingRegressor.*bootstrap=False"):
+        ensemble.fit(X[:N_TRAIN], Y[:N_TRAIN])
+
+
+def test_ensemble_that_draws_windows_fits_where_none_follows_another():
+    """Ready-made windows of a stateless network may come in any order."""
+    windows = np.stack([X[k : k + 3] for k in range(20)])
+    alone = StatefulLSTMRegressor(2, stateful=False, epochs=1, random_state=0)
+    ensemble = AdaBoostRegressor(alone, n_estimators=1).fit(windows, Y[:20])
+    assert np.isfinite(ensemble.predict(windows)).all()
+
+
+def test_stream_of_bagging_that_drew_rows_raises():
+    """As one that was fitted before such fits were refused."""
+    fitted = bagging(scaled(net(epochs=1)), n_estimators=1)
+    fitted.fit(X[:N_TRAIN], Y[:N_TRAIN]).set_params(bootstrap=True)
     match = (
         "BaggingRegressor has fitted each Pipeline on rows drawn at random.*bootstrap=F"
     )

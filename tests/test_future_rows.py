@@ -95,8 +95,13 @@ def test_forecast_of_panel_takes_each_series_own_rows():
     [
         (
             known_rows(8)[1:],
-            "X_future goes from 2025-01-03 11:00 to 2025-01-03 13:00, but its rows must"
-            " be those that come after the last row seen, 01:00:00 apart.",
+            "X_future begins with 2025-01-03 13:00, but the last row seen is 2025-01-03"
+            " 11:00, and the next must follow 01:00:00 after it. Pass",
+        ),
+        (
+            known_rows(8)[[True] + 2 * [False] + 5 * [True]],
+            "X_future goes from 2025-01-03 12:00 to 2025-01-03 15:00, but its rows must"
+            " follow one another 01:00:00 apart.",
         ),
         (known_rows(3), "X_future has 3 row(s), but this forecast feeds 4"),
         (known_rows(4).assign(other=1), "X_future has the columns ['other'], which"),
@@ -109,7 +114,7 @@ def test_forecast_of_panel_takes_each_series_own_rows():
             "X_future has shape (4, 3), but rows have 2 feature(s).",
         ),
     ],
-    ids=["gap", "too few", "unknown column", "not filled", "another width"],
+    ids=["late", "gap", "too few", "unknown column", "not filled", "another width"],
 )
 def test_forecast_with_bad_future_raises(X_future, text):
     with pytest.raises(ValueError, match=re.escape(text)):

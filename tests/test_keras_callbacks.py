@@ -222,6 +222,13 @@ def test_CSVLogger_append_restored_after_checkpointed_fit(tmp_path):
             assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
 
 
+def test_BackupAndRestore_is_refused_by_what_does_its_work(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(ValueError, match=r"BackupAndRestore, .*fit\(X, y, checkpoint="):
+        fit(regressor(callbacks=[backup]))
+    assert not (tmp_path / "backup").exists()
+
+
 def test_callback_set_model_is_called_once():
     """`TensorBoard` opens a file at each `set_model`."""
 

@@ -136,3 +136,24 @@ def test_model_function_error_inside_is_raised_as_it_is():
 
     with pytest.raises(RuntimeError, match="no such layer"):
         regressor(model).fit(X[:N], y[:N])
+
+
+def convolved(meta):
+    return keras.Sequential(
+        [
+            start(meta),
+            layers.Conv1D(2, T + 1),
+            layers.LSTM(2, stateful=meta["stateful"]),
+            layers.Dense(1),
+        ]
+    )
+
+
+def test_model_function_convolution_longer_than_windows_names_sequence_length():
+    text = rf"leaves nothing of a window of {T} step\(s\).*Set sequence_length.*causal"
+    with pytest.raises(ValueError, match=text):
+        regressor(convolved).fit(X[:N], y[:N])
+    pooled = [layers.MaxPooling1D(T + 1), layers.LSTM(2, stateful=True)]
+    pooling = regressor(lambda meta: keras.Sequential([start(meta), *pooled]))
+    with pytest.raises(ValueError, match=text):
+        pooling.fit(X[:N], y[:N])

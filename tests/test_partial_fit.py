@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -23,7 +25,6 @@ from training_cases import (
     X,
     classifier,
     fit,
-    lambda_model,
     regressor,
     y,
 )
@@ -131,19 +132,59 @@ def test_partial_fit_with_another_optimizer_raises(first, then, text):
     assert weight_change(estimator.get_weights(), before) > 1e-4
 
 
+def compiled(meta, rate=0.1, clipnorm=None, loss="mse", compiles=True):
+    """A model with an optimizer of its own."""
+    model = plain_model(meta)
+    if compiles:
+        model.compile(keras.optimizers.SGD(rate, clipnorm=clipnorm), loss)
+    return model
+
+
+def plain_model(meta):
+    shape = (meta["batch_size"], meta["sequence_length"], meta["n_features_in_"])
+    layers = [keras.layers.LSTM(2, stateful=meta["stateful"]), keras.layers.Dense(1)]
+    return keras.Sequential([keras.Input(batch_shape=shape), *layers])
+
+
 def test_partial_fit_of_compiled_model_keeps_its_optimizer():
-    """The estimator's `optimizer` is ignored, in `fit` and after."""
-
-    def compiled(meta):
-        model = lambda_model(meta)
-        model.compile(keras.optimizers.SGD(0.1), "mse")
-        return model
-
+    """The estimator's `optimizer` is ignored, in `fit` and after; its rate counts."""
     estimator = fit(regressor(model=compiled, epochs=1))
-    again = fit(regressor(model=compiled, epochs=1))
+    again = copy.deepcopy(estimator)
     estimator.partial_fit(X[N:], y[N:])
     again.set_params(optimizer="rmsprop").partial_fit(X[N:], y[N:])
     assert_identical_weights(estimator.get_weights(), again.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"clipnorm": 1.0}, "compiles with SGD with another clipnorm.*warm_start=True"),
+        ({"rate": 0.2}, "another learning_rate.*changed by optimizer__learning_rate"),
+        ({"loss": "mae"}, "mean_squared_error, but the model function now compiles wi"),
+        ({"compiles": False}, "now returns a model not compiled"),
+    ],
+)
+def test_partial_fit_tells_of_what_the_model_function_now_compiles_with(change, text):
+    estimator = regressor(model=compiled).partial_fit(X[:N], y[:N])
+    before = estimator.get_weights()
+    estimator.set_params(**{f"model__{name}": v for name, v in change.items()})
+    with pytest.raises(ValueError, match=text):
+        estimator.partial_fit(X[N:], y[N:])
+    assert_identical_weights(estimator.get_weights(), before)
+
+
+def test_partial_fit_model_function_made_again_goes_on_and_another_network_does_not():
+    """A notebook's cell that is run again defines the same function anew."""
+    estimator = regressor(model=plain_model).partial_fit(X[:N], y[:N])
+    estimator.set_params(model=lambda meta: plain_model(meta)).partial_fit(X[N:], y[N:])
+
+    def other(meta):
+        model = plain_model(meta)
+        model.add(keras.layers.ReLU())
+        return model
+
+    with pytest.raises(ValueError, match="model function now returns another one"):
+        estimator.set_params(model=other).partial_fit(X, y)
 
 
 def test_partial_fit_classes_gives_column_to_unseen_class():

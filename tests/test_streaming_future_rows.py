@@ -83,7 +83,7 @@ def test_stream_forecast_with_known_columns_equals_steps_by_hand(with_names):
     first = live.step(X[N : N + 1])
     assert start[0] == pytest.approx(first[0], rel=1e-5)
     if with_names:  # else no label reaches the estimator
-        text = "X_future goes from 2025-03-01 to 2025-03-03"
+        text = "X_future begins with 2025-03-03, but the last row seen is 2025-03-01"
         with pytest.raises(ValueError, match=text):
             live.reseed_states().forecast(2, X_future=FUTURE[1:])
 

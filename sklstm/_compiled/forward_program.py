@@ -118,6 +118,14 @@ class ForwardProgram:
             tuple(np.zeros(v.shape, v.dtype) for v in layer) for layer in self.states
         )
 
+    def show_states(self, states: LayerStates) -> None:
+        """Put states into the model's layers, for callbacks to look at."""
+        assign(flat(self.states), flat(states))
+
+    def shown_states(self) -> LayerStates:
+        """The states in the model's layers, as callbacks left them."""
+        return self.nested([tf.convert_to_tensor(v) for v in flat(self.states)])
+
     def forward(
         self, rows: Rows, table: np.ndarray, states: LayerStates
     ) -> tuple[np.ndarray, LayerStates]:

@@ -115,7 +115,8 @@ class Exports(FittedAttributes):
         Warns
         -----
         UserWarning
-            Where callbacks or a random state are lacking: the parameter is None.
+            Where callbacks or a random state are lacking: the parameter is None. Where
+            a model function's network was saved with another minor version of Keras.
 
         Examples
         --------

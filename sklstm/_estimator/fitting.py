@@ -13,8 +13,10 @@ from sklstm._compiled.outputs import zero_state
 from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
 from sklstm._estimator.choosing_epochs import choose_epochs
+from sklstm._estimator.drawn_rows import refuse_drawn_rows
 from sklstm._estimator.encoded import with_context
 from sklstm._estimator.following import check_training_labels, learn_axis
+from sklstm._estimator.forms import n_dimensions
 from sklstm._estimator.given import Given, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.keywords import refuse_keywords
@@ -85,7 +87,9 @@ class Fitting(Preparing):
             same call on the same data goes on from the last checkpoint and ends with
             the very weights of an uninterrupted one; so does a call for more epochs.
             Other data or parameters start anew, with a file of their own, so that the
-            fits of a search can share the folder. A finished training takes its
+            fits of a search can share the folder. Functions among the parameters, such
+            as a scheduler's, count by their name and code, not by the global variables
+            they read: the same lines, run again, go on. A finished training takes its
             checkpoint away; one ended by Ctrl-C or an error leaves it. Around a
             pipeline or a search of one, pass
             ``statefullstmregressor__checkpoint=folder`` to `fit`.
@@ -114,6 +118,7 @@ class Fitting(Preparing):
             For labels that run backwards or come twice in a series, and for gaps if
             `on_gap` is "raise"; for a missing series id; and, if stateful with sliding
             windows, for more than one series, or run if `on_gap` is "reset".
+            For rows that an ensemble has drawn at random, out of their order in time.
         sklstm.persistence.PersistenceError
             For a damaged checkpoint.
         OSError
@@ -134,6 +139,8 @@ class Fitting(Preparing):
             refuse_keywords(self, "fit", unknown, trains=True)
         self._check_parameters()
         settings = Settings.of(self, X, y)
+        if self.stateful or n_dimensions(X) == 2:
+            refuse_drawn_rows()
         given = read_training_rows(
             self, X, self.series_id, settings.is_tiled, settings.dtype
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype
 
 
 def n_dimensions(X) -> int:
@@ -66,3 +68,11 @@ def check_not_1d(X) -> None:
             " each must be of shape (n_steps, n_features). For one feature pass"
             " [np.reshape(x, (-1, 1)) for x in X]."
         )
+
+
+def column_of_text(X):
+    """The first column of a frame that holds text; None if there is none."""
+    if not isinstance(X, pd.DataFrame):
+        return None
+    is_text = [infer_dtype(X.iloc[:, k]) == "string" for k in range(X.shape[1])]
+    return next(iter(X.columns[is_text]), None)

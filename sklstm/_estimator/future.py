@@ -166,7 +166,14 @@ def _check_follows(
     if len(breaks):
         k = int(breaks[0])
         one, two = axis.names(int(before[k]), int(after[k]))
+        step = axis.step_name()
+        if k == 0 and last != NEVER:
+            raise ValueError(
+                f"X_future begins with {two}, but the last row seen is {one}, and the"
+                f" next must follow {step} after it. Pass the rows in between too, or"
+                " observe those that have come."
+            )
         raise ValueError(
-            f"X_future goes from {one} to {two}, but its rows must be those that come"
-            f" after the last row seen, {axis.step_name()} apart. Pass these rows."
+            f"X_future goes from {one} to {two}, but its rows must follow one another"
+            f" {step} apart. Pass the rows in between too."
         )

@@ -22,6 +22,7 @@ from sklstm._checks import (
 )
 from sklstm._estimator.forms import (
     check_not_1d,
+    column_of_text,
     holds_windows,
     is_ragged,
     n_dimensions,
@@ -223,7 +224,7 @@ def _check_table(
     check_numbers("X", X)
     check_not_1d(X)
     seen = _stand_in(estimator, like)
-    with _advice_for_nan("X", X):
+    with _our_advice("X", X):
         X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
     names = vars(seen).get("feature_names_in_")
     names = None if names is None else tuple(names)
@@ -252,14 +253,21 @@ def _rows_text(is_missing: Any, index: Any) -> str:
 
 
 @contextmanager
-def _advice_for_nan(name: str, X) -> Iterator[None]:
-    """Put our advice in the place of scikit-learn's, which is to drop samples."""
+def _our_advice(name: str, X) -> Iterator[None]:
+    """Put our advice in the place of scikit-learn's: not to drop rows of a series."""
     try:
         yield
     except ValueError as error:
-        if "contains NaN" not in str(error):
+        if "contains NaN" in str(error):
+            raise ValueError(_nan_text(name, X)) from None
+        column = column_of_text(X)
+        if column is None or "string to float" not in str(error):
             raise
-        raise ValueError(_nan_text(name, X)) from None
+        raise ValueError(
+            f"{error}. Column {column!r} of {name} holds text. If it tells series"
+            f" apart, set series_id={column!r}; else make numbers of it, for example"
+            " with OneHotEncoder in a pipeline, or leave it out."
+        ) from None
 
 
 def _stand_in(estimator, like: InputShape | None):
@@ -338,7 +346,7 @@ def _check_stack(estimator, X, padded=False) -> np.ndarray:
 def check_window(estimator, window, k: int) -> np.ndarray:
     name = f"X[{k}]"
     check_numbers(name, window)
-    with _advice_for_nan(name, window):
+    with _our_advice(name, window):
         return check_array(
             window, dtype=np.float32, estimator=estimator, input_name=name
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +21,7 @@ from sklstm._network.losses import pack_loss, unpack_loss
 
 # before scikeras, which imports it loudly
 from sklstm._tensorflow import keras, start_devices
+from sklstm._training.recipe import refuse_lost_settings
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
@@ -162,7 +162,7 @@ class RoutedParameters(BaseWrapper):
                 "optimizer must be the name of a Keras optimizer, a class or an"
                 f" instance of one; got {self.optimizer!r}."
             )
-        _refuse_lost_settings(optimizer)
+        refuse_lost_settings(optimizer)
         metrics = arguments["metrics"]
         if not any(name.startswith("metrics__") for name in vars(self)):
             # as Keras takes them: scikeras would rename "mae" to its long name
@@ -192,6 +192,13 @@ class RoutedParameters(BaseWrapper):
                     "callbacks must be a list of keras.callbacks.Callback, but it holds"
                     f" {callback!r} of type {type(callback).__name__}."
                 )
+            if isinstance(callback, keras.callbacks.BackupAndRestore):
+                raise ValueError(
+                    "callbacks holds a BackupAndRestore, which would train all epochs"
+                    " again after a crash, since it knows nothing of the epoch loop"
+                    " here. Leave it out, and call fit(X, y, checkpoint=folder): the"
+                    " same call goes on where training ended."
+                )
         return unpacked
 
     def _model_function(
@@ -219,27 +226,6 @@ class RoutedParameters(BaseWrapper):
                 " function that builds it."
             )
         return self.model
-
-
-def _refuse_lost_settings(optimizer: keras.optimizers.Optimizer) -> None:
-    """Raise ValueError for what no configuration of an optimizer holds.
-
-    Programs are shared by optimizers of equal configurations.
-    """
-    rate = optimizer._learning_rate
-    if isinstance(rate, types.FunctionType | functools.partial):
-        raise ValueError(
-            f"The learning rate of the optimizer {optimizer.name!r} is a function. Pass"
-            " a number, a keras.optimizers.schedules object, or a"
-            " keras.callbacks.LearningRateScheduler in callbacks."
-        )
-    names = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-    if names or getattr(optimizer, "_exclude_from_weight_decay", None):
-        raise ValueError(
-            "exclude_from_weight_decay was called on the optimizer"
-            f" {optimizer.name!r}, but Keras keeps that in no configuration, so that it"
-            " would be lost. Pass an optimizer without, or with weight_decay=0."
-        )
 
 
 @functools.cache

@@ -16,7 +16,12 @@ from sklstm._estimator.given import Given, read_rows, read_training_rows
 from sklstm._estimator.inputs import check_y
 from sklstm._estimator.preparing import Preparing
 from sklstm._estimator.settings import Settings
-from sklstm._estimator.unchanged import check_same_loss, check_unchanged
+from sklstm._estimator.unchanged import (
+    check_same_loss,
+    check_same_model,
+    check_unchanged,
+)
+from sklstm._network.architecture import UserNetwork
 from sklstm._rows.lanes import EMPTY, lay_in_lanes
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import PlainRows
@@ -168,8 +173,11 @@ class PartialFitting(Preparing):
         """
         choices = self._compile_arguments(recipe.is_tiled)
         optimizer = choices["optimizer"]
-        check_same_loss(choices["loss"], recipe)
-        recipe.check_trained_by(optimizer)
+        if isinstance(recipe.network, UserNetwork):
+            check_same_model(self._model_function(recipe.is_tiled), optimizer, recipe)
+        if not recipe.is_compiled:
+            check_same_loss(choices["loss"], recipe)
+            recipe.check_trained_by(optimizer)
         asked = learning_rate_of(optimizer)
         if asked == recipe.asked_rate:
             return recipe, None

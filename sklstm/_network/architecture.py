@@ -232,8 +232,18 @@ class UserNetwork:
         The global generators are seeded with `seed` during the call (see `seeded`).
         """
         meta = dict(self.meta)
-        with seeded(seed):
-            model = self.function(meta)
+        try:
+            with seeded(seed):
+                model = self.function(meta)
+        except ValueError as error:
+            if "output size would be zero" not in str(error):
+                raise
+            raise ValueError(
+                "The model function has a convolution or pooling layer that leaves"
+                f" nothing of a window of {meta['sequence_length']} step(s): its kernel"
+                " is longer. Set sequence_length, which is 1 by default for model="
+                " functions, to a larger number, or padding='causal' in the layer."
+            ) from error
         check_model(model, meta)
         return model
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklstm._rows.frames import as_pandas
+
 
 @dataclass(frozen=True, eq=False)
 class RowLabels:
@@ -198,7 +200,7 @@ def _read_id_columns(
 def _as_table(X: Any, series_id: Any) -> Any:
     """`X` with its columns, or an error where it has none to take ids from."""
     # A list of rows may mix text and numbers, which an object array keeps apart.
-    table = X if hasattr(X, "shape") else np.array(X, dtype=object)
+    table = as_pandas(X) if hasattr(X, "shape") else np.array(X, dtype=object)
     if len(table.shape) != 2 or hasattr(table, "toarray"):
         raise ValueError(
             f"series_id={series_id!r} needs columns that can hold ids, but X is of type"

@@ -7,26 +7,20 @@ by their attributes.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
-import pickle
-import types
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import pandas as pd
 
 from sklstm._archive import Arrays, PersistenceError, read, write
+from sklstm._training.call_key import PLAIN, key_of
 
 # Keras's callbacks may change the sign of this setting when training begins.
 _TURNED = "min_delta"
-_PLAIN = bool | int | float | str | np.number | np.bool_ | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +87,7 @@ class Checkpoint:
             )
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{joblib.hash(_described(call))}.sklstm"
+        path = folder / f"{key_of(call)}.sklstm"
         return cls(path, every, _find(path))
 
     def check_within(self, epochs: int, asked: Any) -> None:
@@ -180,11 +174,11 @@ def remind(callbacks: Sequence[Any], memories: Sequence[dict[str, Any]]) -> None
 
 
 def _is_memory(value: Any) -> bool:
-    return isinstance(value, _PLAIN) or _is_array(value) or _is_list_of_arrays(value)
+    return isinstance(value, PLAIN) or _is_array(value) or _is_list_of_arrays(value)
 
 
 def _is_same(value: Any, old: Any) -> bool:
-    return isinstance(value, _PLAIN) and type(value) is type(old) and value == old
+    return isinstance(value, PLAIN) and type(value) is type(old) and value == old
 
 
 def _is_array(value: Any) -> bool:
@@ -198,76 +192,6 @@ def _is_array(value: Any) -> bool:
 
 def _is_list_of_arrays(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_array, value))
-
-
-def _described(value: Any) -> Any:
-    """`value` as plain data that is the same in every process.
-
-    An object becomes the name of its class with its content, and a function or a class
-    becomes its name.
-    """
-    if isinstance(value, _PLAIN | np.ndarray):
-        return value
-    if isinstance(value, dict):
-        return {name: _described(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_described(item) for item in value]
-    if isinstance(value, np.random.RandomState):
-        return _described(value.get_state())
-    if isinstance(value, functools.partial):
-        return _described(["partial", value.func, value.args, value.keywords])
-    if isinstance(value, types.MethodType):
-        return _described([value.__func__, value.__self__])
-    is_made = not hasattr(value, "__qualname__")  # functions and classes have one
-    kind = type(value) if is_made else value
-    return [
-        f"{kind.__module__}.{kind.__qualname__}",
-        _content(value) if is_made else {},
-    ]
-
-
-def _content(value: Any) -> Any:
-    """The content of an object: its values, its settings, or a hash of its pickle."""
-    if isinstance(value, pd.Index):
-        levels = range(value.nlevels)
-        return [_labels(value.get_level_values(level)) for level in levels]
-    if hasattr(value, "__array__"):  # a frame, a series or a tensor
-        return _described([list(getattr(value, "columns", ())), np.asarray(value)])
-    if hasattr(value, "get_config") or hasattr(value, "on_epoch_end"):
-        return _settings(value)
-    try:
-        return joblib.hash(value)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(
-            "A checkpoint is named by the parameters of the training, but the content"
-            f" of {value!r} is unknown, since it cannot be pickled: {error}. Give its"
-            " class a get_config method, or leave checkpoint= out."
-        ) from error
-
-
-def _labels(index: pd.Index) -> Any:
-    """The labels of one level of an index, one by one if they are objects.
-
-    As one array, objects would be pickled together, and the pickle of equal objects
-    depends on which of them are the same one.
-    """
-    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex | pd.PeriodIndex):
-        return [str(index.dtype), index.asi8]
-    labels = np.asarray(index)
-    return _described(labels.tolist() if labels.dtype.hasobject else labels)
-
-
-def _settings(value: Any) -> Any:
-    """The settings that an object was created with, as far as it still has them."""
-    if hasattr(value, "get_config"):
-        return _described({**value.get_config(), "name": None})
-    names = inspect.signature(type(value)).parameters
-    settings = {name: vars(value).get(name) for name in names}
-    return {  # without signs, since callbacks may change that of a threshold
-        name: abs(setting) if isinstance(setting, float) else setting
-        for name, setting in settings.items()
-        if isinstance(setting, _PLAIN)
-    }
 
 
 def _pack(progress: Progress) -> tuple[dict[str, Any], Arrays]:

@@ -342,11 +342,13 @@ class TrainingRun:
         """Run an epoch, with everything that looks on."""
         if self.shuffled is not None or self._is_tiled:
             self._use([self._layout_of(epoch)])
+        self._show(self._start_states)
         hooks.on_epoch_begin(epoch)
         logs = self._run_epoch(epoch, hooks, bar)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
         self._before_epoch = None
+        self._show(self._states)
         hooks.on_epoch_end(epoch, logs)
         for name in self._logged.history.keys() - logs.keys():
             values = self.history.setdefault(name, [])
@@ -366,7 +368,9 @@ class TrainingRun:
         n_batches = 1 if self._model.stop_training else len(table)
         for first, stop in self._slices.over(n_batches):
             if self._call_batch_hooks:
+                self._show(states)
                 hooks.on_train_batch_begin(first)
+                states = self.trainer.program.shown_states()
             is_part = stop - first < len(table)
             if (is_part or self._calls_python) and self._before_epoch is None:
                 self._before_epoch = self.trainer.read()
@@ -378,7 +382,9 @@ class TrainingRun:
             if self._call_batch_hooks:
                 if self.metrics:
                     logs |= self._training_metrics(part, outputs)
+                self._show(states)
                 hooks.on_train_batch_end(first, dict(logs))
+                states = self.trainer.program.shown_states()
             elif self.metrics:
                 parts.append(part)
                 made.append(outputs)
@@ -395,6 +401,15 @@ class TrainingRun:
         if outputs is not None:
             self.last_output = _last_of(outputs, part)
         return logs | self._validate(states, hooks)
+
+    def _show(self, states: LayerStates) -> None:
+        """Let callbacks find the states in the layers, as in Keras.
+
+        What batch-level hooks make of them counts. An epoch begins, and ends, in states
+        that no hook decides.
+        """
+        if self.callbacks:
+            self.trainer.program.show_states(states)
 
     def _training_metrics(self, part: np.ndarray, outputs: np.ndarray):
         """Metrics over the windows so far, from the predictions made on the way."""

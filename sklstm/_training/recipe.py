@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -72,18 +74,14 @@ class Recipe:
 
     def check_trained_by(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Raise ValueError for an optimizer that training cannot go on with."""
-        if self.is_trained_by(optimizer) or self.is_compiled:
+        if self.is_trained_by(optimizer):
             return
-        ours, other = type(self.optimizer).__name__, type(optimizer).__name__
-        if ours == other:
-            old, new = self.optimizer.get_config(), optimizer.get_config()
-            changed = [key for key in new if key != "name" and new[key] != old.get(key)]
-            other += f" with another {', '.join(changed)}"
         raise ValueError(
-            f"partial_fit goes on with the optimizer that training began with, {ours},"
-            f" but the parameters now ask for {other}. Set them back, or call fit with"
-            " warm_start=True, which goes on from the weights alone. A learning rate"
-            " that is a number may change to another one."
+            "partial_fit goes on with the optimizer that training began with,"
+            f" {type(self.optimizer).__name__}, but the parameters now ask for"
+            f" {with_changes(self.optimizer, optimizer)}. Set them back, or call fit"
+            " with warm_start=True, which goes on from the weights alone. A learning"
+            " rate that is a number may change to another one."
         )
 
     def check_weighted_by(self, weights: np.ndarray) -> None:
@@ -104,6 +102,18 @@ class Recipe:
         rng = np.random.default_rng([seed, 2])
         seeds = (rng.integers(0, 2**31, shape, dtype=np.uint32) for shape in shapes)
         return Parameters(self.weights, tuple(seeds))
+
+
+def with_changes(
+    old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer
+) -> str:
+    """The name of a new optimizer, with the settings that differ from the old one's."""
+    name = type(new).__name__
+    if type(old) is not type(new):
+        return name
+    had, has = old.get_config(), new.get_config()
+    changed = [key for key in has if key != "name" and has[key] != had.get(key)]
+    return f"{name} with another {', '.join(changed)}"
 
 
 def stacked_recipe(
@@ -186,8 +196,29 @@ def compiled_choices(model: keras.Model) -> dict[str, Any]:
     if not model.compiled:
         return {}
     _refuse_own_training(model)
+    refuse_lost_settings(model.optimizer)
     metrics = getattr(model._compile_metrics, "_user_metrics", None)
     return {"optimizer": model.optimizer, "loss": model.loss, "metrics": metrics}
+
+
+def refuse_lost_settings(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raise ValueError for what no configuration of an optimizer holds.
+
+    Programs are shared by optimizers of equal configurations.
+    """
+    if isinstance(optimizer._learning_rate, types.FunctionType | functools.partial):
+        raise ValueError(
+            f"The learning rate of the optimizer {optimizer.name!r} is a function. Pass"
+            " a number, a keras.optimizers.schedules object, or a"
+            " keras.callbacks.LearningRateScheduler in callbacks."
+        )
+    names = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    if names or getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "exclude_from_weight_decay was called on the optimizer"
+            f" {optimizer.name!r}, but Keras keeps that in no configuration, so that it"
+            " would be lost. Pass an optimizer without, or with weight_decay=0."
+        )
 
 
 def _refuse_own_training(model: keras.Model) -> None:
@@ -195,9 +226,11 @@ def _refuse_own_training(model: keras.Model) -> None:
 
     The loop is this package's own: it takes optimizer, loss and metrics.
     """
-    lost = []
-    if type(model).train_step is not keras.Model.train_step:
-        lost.append(f"the train_step of {type(model).__name__}")
+    lost = [
+        f"the {step} of {type(model).__name__}"
+        for step in ("train_step", "test_step")
+        if getattr(type(model), step) is not getattr(keras.Model, step)
+    ]
     if getattr(model._compile_loss, "_user_loss_weights", None) is not None:
         lost.append("loss_weights")
     if getattr(model._compile_metrics, "_user_weighted_metrics", None):

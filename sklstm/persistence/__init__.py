@@ -7,8 +7,6 @@ are the file, for whoever has a header and arrays of another kind.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -18,7 +16,6 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-import sklstm
 from sklstm._archive import Arrays, PersistenceError, read, write
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.losses import PinballLoss
@@ -32,6 +29,7 @@ from sklstm.persistence._rebuilding import OPTIONAL, ROUTED_METHODS, rebuild
 from sklstm.persistence._saved_encoder import put_encoder
 from sklstm.persistence._saved_recipe import PARTS
 from sklstm.persistence._series_ids import IdsWriter
+from sklstm.persistence._versions import versions, warn_of_keras
 
 __all__ = ["PersistenceError", "describe", "load", "read", "rebuild", "save", "write"]
 
@@ -75,13 +73,16 @@ def load(cls: type, path, objects: Mapping[str, Any]):
     Warns
     -----
     UserWarning
-        Where callbacks or a random state could not be saved and are not in `objects`.
+        Where callbacks or a random state could not be saved and are not in `objects`,
+        and where another minor version of Keras builds the network of a model function.
     """
     header, arrays = read(path)
     try:
         estimator = rebuild(cls, header, arrays, objects)
     except PersistenceError as error:
         raise PersistenceError(f"{str(path)!r} {error}") from error.__cause__
+    if isinstance(estimator._fitted.recipe.network, UserNetwork):
+        warn_of_keras(header.get("versions") or {}, path)
     for name in OPTIONAL:
         if name in header["lacking"] and name not in objects:
             warnings.warn(
@@ -127,7 +128,7 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     lacking: dict[str, str] = {}
     header = {
         "class": type(estimator).__name__,
-        "versions": _versions(),
+        "versions": versions(),
         "parameters": _encoded(estimator.get_params(deep=False), lacking),
         "routing": _describe_routing(estimator),
         "output": vars(estimator).get("_sklearn_output_config", {}).get("transform"),
@@ -155,16 +156,6 @@ def _encoded(
     encoded, left_out = encode_each(values)
     lacking |= {prefix + name: what for name, what in left_out.items()}
     return encoded
-
-
-def _versions() -> dict[str, str]:
-    """For people who look into a file; `rebuild` does not read them."""
-    libraries = ("keras", "tensorflow", "numpy", "scikit-learn")
-    return {
-        "sklstm": sklstm.__version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in libraries},
-    }
 
 
 def _describe_routing(estimator) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from sklstm.persistence._saved_encoder import take_encoder
 from sklstm.persistence._saved_recipe import SavedRecipe
 from sklstm.persistence._saved_states import SavedStates
 from sklstm.persistence._series_ids import take_ids
+from sklstm.persistence._versions import telling_versions
 
 OPTIONAL = ("callbacks", "random_state")  # not needed to predict
 ROUTED_METHODS = ("fit", "partial_fit", "score")
@@ -78,7 +79,9 @@ def rebuild(
     _check_class(cls, header)
     fields = Fields(header, "its header")
     _check_objects(cls, fields.take("lacking", is_dict_of_str), objects)
-    return _Rebuilding(cls, fields, Store(arrays), objects).estimator()
+    wrote = fields.take("versions", or_none(is_dict_of_str)) or {}
+    with telling_versions(wrote):
+        return _Rebuilding(cls, fields, Store(arrays), objects).estimator()
 
 
 def _check_class(cls: type, header: Any) -> None:

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
-from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import has_fit_parameter
 
 from sklstm._estimator.base import BaseStatefulLSTM
+from sklstm._estimator.drawn_rows import weighs_rows
 from sklstm.preprocessing import SlidingWindow
 
 
@@ -20,7 +18,7 @@ def check_rows_in_order(ensemble: Any) -> None:
     Members that take ``sample_weight`` are given all rows in order, and draws as
     weights; others are given the rows drawn.
     """
-    if _weighs_rows(ensemble.estimator_):
+    if weighs_rows(ensemble.estimator_):
         return
     everything = np.arange(ensemble._n_samples)
     if all(np.array_equal(rows, everything) for rows in ensemble.estimators_samples_):
@@ -65,11 +63,3 @@ def check_plain_member(member: Any) -> None:
 def _parts(estimator: Any) -> Iterable[Any]:
     """The parameters of an estimator, and so the estimators inside it."""
     return estimator.get_params().values() if hasattr(estimator, "get_params") else ()
-
-
-def _weighs_rows(estimator: Any) -> bool:
-    """Whether a bagging ensemble hands its draws to this estimator as weights."""
-    if get_config()["enable_metadata_routing"]:
-        routing = get_routing_for_object(estimator)
-        return bool(routing.consumes("fit", ["sample_weight"]))
-    return has_fit_parameter(estimator, "sample_weight")
