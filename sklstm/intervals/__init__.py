@@ -1,0 +1,5 @@
+"""Prediction intervals and label sets that keep their coverage as rows come in."""
+
+from sklstm.intervals._regressor import ConformalRegressor
+
+__all__ = ["ConformalRegressor"]
