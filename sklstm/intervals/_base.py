@@ -6,7 +6,7 @@ replaced in one assignment; the network inside keeps its own state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,44 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._rows.series import RowLabels, as_ids, match_series
-from sklstm.intervals._checks import check_coverage, check_values
-from sklstm.intervals._fed import FedForecasts
-from sklstm.intervals._online import Online
+from sklstm.intervals._checks import check_coverage
+from sklstm.intervals._moment import ConformalState, Moment
+from sklstm.intervals._saved import load, save
 from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._timeline import read_series
 from sklstm.streaming import stream
-
-
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """What is known at a moment, beside the states of the networks.
-
-    Parameters
-    ----------
-    online : Online
-        Scores and level of each series.
-    fed : FedForecasts or None
-        Forecasts fed back that are under way; None where there are none.
-    """
-
-    online: Online
-    fed: FedForecasts | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class ConformalState:
-    """All that moves from row to row, as `get_states` returns it.
-
-    Parameters
-    ----------
-    networks : RecurrentState, tuple of these, or None
-        States of the networks; None of an estimator without state.
-    moment : Moment
-        Scores and level.
-    """
-
-    networks: Any
-    moment: Moment
 
 
 class BaseConformal(MetaEstimatorMixin, BaseEstimator):
@@ -172,6 +140,57 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         self._moment = state.moment
         return self
 
+    # --- files ------------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write the estimator to one file: state, scores and level included.
+
+        The file holds data only, in the safetensors format, as that of the estimators'
+        own `save`. The estimator inside must be one of this package: of a pipeline, a
+        search or an ensemble, and of estimators of scikit-learn, no such file is made.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Conventionally with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If there is nothing to save yet.
+        sklstm.persistence.PersistenceError
+            If the estimator inside is none of this package, and as its `save` does.
+        OSError
+            If the file cannot be written.
+        """
+        save(self, path)
+
+    @classmethod
+    def load(cls, path, **objects):
+        """Read an estimator that `save` wrote; it goes on bit for bit.
+
+        Parameters
+        ----------
+        path : str or path-like
+        **objects : dict
+            What the file of the estimator inside lacks, by name of its parameter:
+            ``model=`` or ``loss=``.
+
+        Returns
+        -------
+        self : object
+            Fitted, in the state in which it was saved.
+
+        Raises
+        ------
+        sklstm.persistence.PersistenceError
+            For a file that is damaged, of a newer version or of another class, or that
+            lacks something which is not in `objects`.
+        FileNotFoundError, TypeError
+            If there is no such file, or for `objects` that the file does not lack.
+        """
+        return load(cls, path, objects)
+
     # --- what fit leaves --------------------------------------------------------------
 
     @property
@@ -216,7 +235,3 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         if self._moment.online.ids is None:
             return RowLabels(None, np.zeros(n_rows, np.int64), None)
         return read_series(self.estimator_, networks_in(self.estimator_), X)
-
-    def _values(self, y: Any, n_rows: int) -> np.ndarray:
-        n_columns = self._moment.online.pooled.told.shape[1]
-        return check_values(y, n_rows, n_columns)

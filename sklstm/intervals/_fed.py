@@ -96,6 +96,8 @@ class FedForecasts:
         n_rows = np.bincount(timeline.codes)[timeline.codes]
         is_kept = timeline.places >= n_rows - (self.horizon - 1)
         rows = _safe_indexing(table, np.flatnonzero(is_kept))
+        if isinstance(rows, pd.DataFrame) and _is_unlabelled(table.index):
+            rows = rows.reset_index(drop=True)
         if self.states is None:
             return replace(self, rows=rows)
         live = stream(fitted).set_states(self.states)
@@ -112,5 +114,11 @@ def copied(fitted: Any) -> Any:
 def _joined(rows: Any, others: Any) -> Any:
     """Rows and the rows after them, in one table."""
     if isinstance(rows, pd.DataFrame) and isinstance(others, pd.DataFrame):
-        return pd.concat([rows, others])
+        plain = _is_unlabelled(rows.index) or _is_unlabelled(others.index)
+        return pd.concat([rows, others], ignore_index=plain)
     return np.concatenate([np.asarray(rows), np.asarray(others)])
+
+
+def _is_unlabelled(index: pd.Index) -> bool:
+    """Whether it is the index that every new frame has, which is no time."""
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1

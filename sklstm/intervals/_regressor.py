@@ -11,10 +11,20 @@ from sklearn.utils import indexable
 from sklstm._checks import check_bool, check_positive_int
 from sklstm._estimator.forms import n_dimensions
 from sklstm._rows.series import is_id
-from sklstm.intervals._base import BaseConformal, Moment
+from sklstm.intervals._base import BaseConformal
 from sklstm.intervals._calibration import calibrate
+from sklstm.intervals._checks import check_values
 from sklstm.intervals._fed import FedForecasts, copied
+from sklstm.intervals._moment import Moment
 from sklstm.model_selection._seeding import networks_in
+from sklstm.model_selection._target import Cell
+from sklstm.persistence._checked import (
+    Fields,
+    damaged,
+    is_bool,
+    is_count,
+    is_list_of,
+)
 
 
 class ConformalRegressor(RegressorMixin, BaseConformal):
@@ -154,6 +164,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         self.n_calibration_ = found.n_scores
         self._has_networks = bool(networks_in(self.estimator))
         self._cells, self._is_1d = found.cells, np.ndim(y) == 1
+        self._n_told = found.target.values.shape[1]
         fed = self._copy = None
         if any(cell.later for cell in found.cells):
             live = self._live()
@@ -283,7 +294,9 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         thresholds = self._next_thresholds(coverage, start, series)
         n_outputs = len({cell.column for cell in self._cells})
         centres = made.reshape(len(thresholds), n_steps, n_outputs)
-        by_step = thresholds.reshape(len(thresholds), -1, n_outputs, thresholds.shape[-1])
+        by_step = thresholds.reshape(
+            len(thresholds), -1, n_outputs, thresholds.shape[-1]
+        )
         by_step = by_step[:, skipped : skipped + n_steps]
         scores = self._moment.online.cells.scores
         return scores.interval(centres, centres, by_step).reshape(*made.shape, 2)
@@ -363,6 +376,32 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         return self._intervals(made, thresholds)
 
     # --- inside -----------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, Any]:
+        """What `fit` has found, as JSON."""
+        return {
+            "n_calibration": self.n_calibration_,
+            "cells": [list(cell) for cell in self._cells],
+            "n_columns": self._n_columns(),
+            "is_1d": bool(self._is_1d),
+        }
+
+    def _set_facts(self, fields: Fields) -> None:
+        """Take what `_facts` has told out of a file."""
+        self.n_calibration_ = fields.take("n_calibration", is_count)
+        cells = fields.take("cells", is_list_of(is_list_of(is_count)))
+        self._n_told = fields.take("n_columns", is_count)
+        if not cells or any(len(c) != 3 or c[0] >= self._n_told for c in cells):
+            raise damaged("its cells", cells)
+        self._cells = [Cell(*one) for one in cells]
+        self._is_1d = fields.take("is_1d", is_bool)
+        self._has_networks, self._copy = True, None
+
+    def _n_columns(self) -> int:
+        return self._n_told
+
+    def _values(self, y: Any, n_rows: int) -> np.ndarray:
+        return check_values(y, n_rows, self._n_told)
 
     def _advance(self, X: Any, y: Any, coverage: float):
         """Predictions, their ends, and thresholds; then the rows have been seen."""

@@ -32,7 +32,16 @@ from sklstm.persistence._saved_encoder import put_encoder
 from sklstm.persistence._saved_recipe import PARTS
 from sklstm.persistence._series_ids import IdsWriter
 
-__all__ = ["PersistenceError", "describe", "load", "read", "rebuild", "save", "write"]
+__all__ = [
+    "PersistenceError",
+    "describe",
+    "load",
+    "read",
+    "rebuild",
+    "save",
+    "warn_of_lacking",
+    "write",
+]
 
 
 def save(estimator, path) -> None:
@@ -81,15 +90,22 @@ def load(cls: type, path, objects: Mapping[str, Any]):
         estimator = rebuild(cls, header, arrays, objects)
     except PersistenceError as error:
         raise PersistenceError(f"{str(path)!r} {error}") from error.__cause__
+    warn_of_lacking(path, header, objects, stacklevel=4)
+    return estimator
+
+
+def warn_of_lacking(
+    path, header: Mapping[str, Any], objects: Mapping[str, Any], stacklevel: int
+) -> None:
+    """Warn of what a file lacks that only training needs, as far as it is not given."""
     for name in OPTIONAL:
         if name in header["lacking"] and name not in objects:
             warnings.warn(
                 f"{str(path)!r} was saved without {name}, since"
                 f" {header['lacking'][name]} is no plain data: {name}=None. Predictions"
                 f" do not need it; to train with it, pass load(path, {name}=...).",
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
-    return estimator
 
 
 def describe(estimator) -> tuple[dict[str, Any], Arrays]:
