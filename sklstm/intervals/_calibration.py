@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklstm._checks import check_positive_int
+from sklstm._estimator.forms import n_dimensions
 from sklstm.intervals._checks import check_coverage, check_share
 from sklstm.intervals._online import Online
 from sklstm.intervals._scores import OuterErrors
@@ -60,7 +61,7 @@ def calibrate(
     cells = target.cells(horizon)
     fold = newest_rows(timeline, share, max(target.steps) - 1)
     scores = OuterErrors()
-    _check_enough(len(fold[1]), scores, coverage, horizon, share)
+    check_enough(len(fold[1]), scores, coverage, horizon, share)
     table = backtest(estimator, X, y, cv=[fold], horizon=horizon).predictions
     truth, made = (
         table[name].to_numpy(np.float64).reshape(-1, len(cells))
@@ -68,7 +69,7 @@ def calibrate(
     )
     made_scores = scores.of(truth, made, made)  # (n_origins, n_cells, n_sides)
     n_scores = int(np.isfinite(made_scores).sum(axis=0).min())
-    _check_enough(n_scores, scores, coverage, horizon, share)
+    check_enough(n_scores, scores, coverage, horizon, share)
     codes = _codes_of(table["series"].to_numpy()[:: len(cells)], timeline)
     online = Online.begin(
         tracked_cells(scores, coverage, target, cells),
@@ -126,9 +127,10 @@ def _codes_of(ids: np.ndarray, timeline: Timeline) -> np.ndarray:
     return known.get_indexer(list(ids))
 
 
-def _check_enough(
+def check_enough(
     n: int, scores: OuterErrors, coverage: float, horizon: int, share: float
 ) -> None:
+    """Raise ValueError where there are fewer scores than a coverage takes."""
     least = scores.least(coverage)
     if n >= least:
         return
@@ -139,3 +141,13 @@ def _check_enough(
         f" least {n_rows} rows with targets, a larger calibration, or a coverage of at"
         f" most {max(0.0, 1 - scores.n_sides / (n + 1)):.3g}."
     )
+
+
+def check_rows(X: Any) -> None:
+    """Raise ValueError for what is no table of rows."""
+    if n_dimensions(X) != 2:
+        raise ValueError(
+            f"X has {n_dimensions(X)} dimension(s), but intervals take rows in time"
+            " order, of shape (n_rows, n_features). Of ready-made windows pass the"
+            " rows, and set the estimator's sequence_length."
+        )

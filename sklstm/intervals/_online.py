@@ -1,4 +1,4 @@
-"""The trackers of all series: which rows go to which, and back in the caller's order."""
+"""The trackers of all series: which rows go to which, and back in their order."""
 
 from __future__ import annotations
 

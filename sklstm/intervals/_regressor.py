@@ -9,10 +9,9 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.utils import indexable
 
 from sklstm._checks import check_bool, check_positive_int
-from sklstm._estimator.forms import n_dimensions
 from sklstm._rows.series import is_id
 from sklstm.intervals._base import BaseConformal
-from sklstm.intervals._calibration import calibrate
+from sklstm.intervals._calibration import calibrate, check_rows
 from sklstm.intervals._checks import check_values
 from sklstm.intervals._fed import FedForecasts, copied
 from sklstm.intervals._moment import Moment
@@ -155,7 +154,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         check_bool("adaptive", self.adaptive)
         X, y = indexable(X, y)
         X = X if hasattr(X, "shape") else np.asarray(X)
-        _check_rows(X)
+        check_rows(X)
         found = calibrate(
             self.estimator, X, y, self.coverage, self.horizon, self.calibration
         )
@@ -469,12 +468,3 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         elif ids is not None:
             ids = self._live().get_states().series
         return online.thresholds(ids, coverage)
-
-
-def _check_rows(X: Any) -> None:
-    if n_dimensions(X) != 2:
-        raise ValueError(
-            f"X has {n_dimensions(X)} dimension(s), but intervals take rows in time"
-            " order, of shape (n_rows, n_features). Of ready-made windows pass the"
-            " rows, and set the estimator's sequence_length."
-        )
