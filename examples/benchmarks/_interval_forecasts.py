@@ -85,7 +85,9 @@ def kept(path: Path, make: Callable[[], Forecasts]) -> Forecasts:
     if path.exists():
         table = dict(np.load(path))
         numbers = {n: int(table[n]) for n in ("steps", "n_calibration", "window")}
-        return Forecasts(str(table["name"]), truth=table["truth"], made=table["made"], **numbers)
+        return Forecasts(
+            str(table["name"]), truth=table["truth"], made=table["made"], **numbers
+        )
     forecasts = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **vars(forecasts))

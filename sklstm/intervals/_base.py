@@ -1,7 +1,7 @@
-"""What both conformal estimators share: the estimator inside, its state, and the level.
+"""What both conformal estimators share: the estimator inside, its state, the level.
 
-Only this base moves anything. What is known at a moment is one value, `Moment`, which is
-replaced in one assignment; the network inside keeps its own state.
+Scores and level are one value, `Moment`, which is replaced in one assignment; the
+network inside keeps its own state.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._rows.series import RowLabels, as_ids, match_series
 from sklstm.intervals._checks import check_coverage
+from sklstm.intervals._fed import records_of
 from sklstm.intervals._moment import ConformalState, Moment
 from sklstm.intervals._saved import load, save
 from sklstm.model_selection._seeding import networks_in
@@ -64,8 +65,8 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
             live.reset_states(series)
         fed = moment.fed
         if fed is not None:
-            networks = None if live is None else live.get_states()
-            fed = replace(fed, rows=None, states=networks)
+            records = None if live is None else records_of(self.estimator_)
+            fed = replace(fed, rows=None, records=records)
         self._moment = Moment(online.forgetting(places), fed)
         return self
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
 
+from sklstm._training.fitted import Fitted
 from sklstm.model_selection._forward import PlainWalker, StateWalker, forecasts
 from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._target import Cell, Lag, Target
@@ -25,7 +26,7 @@ from sklstm.streaming import stream
 
 @dataclass(frozen=True, eq=False)
 class FedForecasts:
-    """The newest rows of each series, and the states before them.
+    """The newest rows of each series, and the networks before them.
 
     Parameters
     ----------
@@ -34,14 +35,14 @@ class FedForecasts:
         Columns of X that hold y of rows before.
     rows : array-like of shape (n_rows, n_features) or None
         One less than the longest horizon of each series; None before the first.
-    states : RecurrentState, tuple of these, or None
-        Of the networks, before these rows; None where there are none.
+    records : tuple of Fitted or None
+        Of the networks, in the states before these rows; None where there are none.
     """
 
     cells: list[Cell]
     lags: tuple[Lag, ...]
     rows: Any
-    states: Any
+    records: tuple[Fitted, ...] | None
 
     @property
     def horizon(self) -> int:
@@ -86,9 +87,9 @@ class FedForecasts:
         return due, self._after(fitted, table, timeline)
 
     def _walker(self, fitted: Any) -> PlainWalker | StateWalker:
-        if self.states is None:
+        if self.records is None:
             return PlainWalker(fitted)
-        stream(fitted).set_states(self.states)
+        put_records(fitted, self.records)
         return StateWalker(fitted)
 
     def _after(self, fitted: Any, table: Any, timeline: Timeline) -> FedForecasts:
@@ -98,17 +99,31 @@ class FedForecasts:
         rows = _safe_indexing(table, np.flatnonzero(is_kept))
         if isinstance(rows, pd.DataFrame) and _is_unlabelled(table.index):
             rows = rows.reset_index(drop=True)
-        if self.states is None:
+        if self.records is None:
             return replace(self, rows=rows)
-        live = stream(fitted).set_states(self.states)
+        put_records(fitted, self.records)
         if not is_kept.all():
-            live.observe(_safe_indexing(table, np.flatnonzero(~is_kept)))
-        return replace(self, rows=rows, states=live.get_states())
+            stream(fitted).observe(_safe_indexing(table, np.flatnonzero(~is_kept)))
+        return replace(self, rows=rows, records=records_of(fitted))
 
 
 def copied(fitted: Any) -> Any:
     """A copy whose states can be moved beside those of the original."""
     return copy.deepcopy(fitted)
+
+
+def records_of(fitted: Any) -> tuple[Fitted, ...]:
+    """What the networks inside know, in the order of `stream`."""
+    return tuple(estimator._record() for estimator in stream(fitted).estimators)
+
+
+def put_records(fitted: Any, records: tuple[Fitted, ...]) -> None:
+    """Put all networks inside back to what they knew.
+
+    `set_states` would leave series as they are that have come since.
+    """
+    for estimator, record in zip(stream(fitted).estimators, records, strict=True):
+        estimator._fitted = record
 
 
 def _joined(rows: Any, others: Any) -> Any:

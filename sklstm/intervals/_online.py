@@ -11,6 +11,7 @@ from sklstm._rows.series import RowLabels, match_series
 from sklstm.intervals._tracker import Cells, Tracker
 
 ENOUGH = 100  # scores of a series, so that it needs none of others
+FEWEST = 5  # that tell of what size its errors are
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,15 +137,14 @@ def _mean(scores: np.ndarray) -> np.ndarray:
 
 
 def _units(n_series: int, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The mean size of each series' scores, drawn to that of all where it has few."""
+    """The mean size of each series' scores, of all where it has very few itself."""
     own = [scores[codes == code] for code in range(n_series)]
-    everything, n_pooled = _mean(scores), 4
+    everything = _mean(scores)
+    n_told = [np.isfinite(one).all(axis=2).sum(axis=0) for one in own]
     return np.stack(
         [
-            (len(one) * _mean(one) + n_pooled * everything) / (len(one) + n_pooled)
-            if n_series > 1
-            else everything
-            for one in own
+            np.where(n < FEWEST, everything, _mean(one))
+            for one, n in zip(own, n_told, strict=True)
         ]
     )
 

@@ -13,7 +13,7 @@ from sklstm._rows.series import is_id
 from sklstm.intervals._base import BaseConformal
 from sklstm.intervals._calibration import calibrate, check_rows
 from sklstm.intervals._checks import check_values
-from sklstm.intervals._fed import FedForecasts, copied
+from sklstm.intervals._fed import FedForecasts, copied, put_records, records_of
 from sklstm.intervals._moment import Moment
 from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._target import Cell
@@ -166,9 +166,8 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         self._n_told = found.target.values.shape[1]
         fed = self._copy = None
         if any(cell.later for cell in found.cells):
-            live = self._live()
-            states = None if live is None else live.get_states()
-            fed = FedForecasts(found.cells, found.target.lags, None, states)
+            records = records_of(fitted) if self._has_networks else None
+            fed = FedForecasts(found.cells, found.target.lags, None, records)
             self._copy = copied(fitted)
         self._moment = self._begun = Moment(found.online, fed)
         return self
@@ -408,8 +407,8 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         X = X if hasattr(X, "shape") else np.asarray(X)
         told = self._values(y, X.shape[0] if X.ndim else 0)
         labels = self._labels(X, len(told))
-        before = None if live is None or moment.fed is None else live.get_states()
-        predictions = (live or self.estimator_).step(X) if live else self.predict(X)
+        before = None if live is None else records_of(self.estimator_)
+        predictions = self.predict(X) if live is None else live.step(X)
         try:
             made = self._made(predictions)
             due, fed = self._due(moment, X)
@@ -418,7 +417,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
             thresholds, online = moment.online.walk(labels, made, told, coverage, due)
         except BaseException:
             if before is not None:
-                live.set_states(before)
+                put_records(self.estimator_, before)
             raise
         self._moment = Moment(online, fed)
         return predictions, made, thresholds

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklstm._archive import Arrays
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm.classifier import StatefulLSTMClassifier
-from sklstm.intervals._fed import FedForecasts
+from sklstm.intervals._fed import FedForecasts, put_records, records_of
 from sklstm.intervals._levels import N_STEP_SIZES, Levels
 from sklstm.intervals._moment import Moment
 from sklstm.intervals._online import Online
@@ -161,7 +161,8 @@ def _put_fed(
     arrays: Arrays, ids: IdsWriter, name: str, fed: FedForecasts, conformal: Any
 ) -> dict[str, Any]:
     """The rows of forecasts under way, and the estimator in the state before them."""
-    before = conformal._copy.set_states(fed.states)
+    before = conformal._copy
+    put_records(before, fed.records)
     return {
         "cells": [list(cell) for cell in fed.cells],
         "lags": [list(lag) for lag in fed.lags],
@@ -323,7 +324,7 @@ def _take_fed(
     rows = None
     if fields.take("rows", or_none(is_dict)) is not None:
         rows = _take_rows(fields.within("rows"), store, arrays, place)
-    return FedForecasts(cells, lags, rows, conformal._copy.get_states())
+    return FedForecasts(cells, lags, rows, records_of(conformal._copy))
 
 
 def _is_triple(value: Any) -> bool:
