@@ -54,7 +54,7 @@ def follow_by_hand(scores: list[float], later: list[float], miss: float) -> list
     aims, gains, squares = [miss] * 8, [0.0] * 8, [0.0] * 8
     largest, widths = 0.0, []
     for error in later:
-        newest = sorted(kept[-500:])
+        newest = sorted(kept[-1000:])
         ranks = [math.ceil(round((1 - a) * (len(newest) + 1), 9)) for a in aims]
         ends = [newest[min(max(r, 1), len(newest)) - 1] for r in ranks]
         weights = [1 / 8] * 8

@@ -264,6 +264,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preprocessing",
         "streaming",
     },
+    "intervals": {
+        "_archive",
+        "_checks",
+        "_estimator",
+        "_rows",
+        "_training",
+        "classifier",
+        "model_selection",
+        "persistence",
+        "regressor",
+        "streaming",
+    },
 }
 
 #: Libraries with one door each, and the file that is the door.

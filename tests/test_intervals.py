@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +32,7 @@ ERRORS = RNG.normal(size=400)
 
 def cut(n_rows: int, cuts: list[int]) -> list[slice]:
     ends = sorted({c % (n_rows + 1) for c in cuts} | {0, n_rows})
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 # --------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from _accuracy_series import Series
 
 MOST_ROWS = 8760  # a year of hours
 FITTED, CALIBRATION = 0.6, 0.25  # of all rows; of those fitted on
-LEAST_DAYS = 100  # rows of a window, where 30 days have fewer
+LEAST_ROWS = 100  # of a month, where 30 days have fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +68,19 @@ def forecast(series: Series, steps: int, make_model: Callable[[], Any]) -> Forec
         y.to_numpy(float)[n_trained:],
         made.astype(float),
         n_calibration,
-        window_of(series.values.index),
+        window_of(series),
     )
 
 
-def window_of(index: pd.Index) -> int:
-    """Rows in 30 days by the dates of a series, and at least 100."""
-    if not isinstance(index, pd.DatetimeIndex):
-        return LEAST_DAYS
-    step = pd.Series(index).diff().median()
-    return max(LEAST_DAYS, int(pd.Timedelta(days=30) / step))
+def window_of(series: Series) -> int:
+    """Rows in 30 days by the dates of a series, or by its weeks, and at least 100."""
+    index = series.values.index
+    if isinstance(index, pd.DatetimeIndex):
+        step = pd.Series(index).diff().median()
+        return max(LEAST_ROWS, int(pd.Timedelta(days=30) / step))
+    if len(series.periods) > 1:  # a day and a week
+        return max(LEAST_ROWS, series.periods[1] * 30 // 7)
+    return LEAST_ROWS
 
 
 def kept(path: Path, make: Callable[[], Forecasts]) -> Forecasts:

@@ -2,11 +2,13 @@
 
 ``python intervals.py`` forecasts the series of the accuracy benchmark with sklstm, one
 step and one period ahead, and puts intervals of 90 % around these forecasts: those of
-sklstm, and those of MAPIE and skforecast where they are installed. Tables show the share
-of values inside, the least share in any month of rows, and the mean width.
+sklstm, and those of MAPIE and skforecast where they are installed. Tables show the
+share of values inside, the least share in any month of rows, and the mean width; and
+the interval score, the width and 20 times what values lie outside by, of which less is
+better at any coverage (Gneiting and Raftery 2007).
 
-A month is 30 days of rows by the dates of a series, and at least 100 rows. Widths are in
-mean absolute errors of the calibration rows.
+A month is 30 days of rows by the dates of a series, and at least 100 rows. Widths are
+in mean absolute errors of the calibration rows.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Outcome:
     coverage: float
     least: float
     width: float
+    score: float
 
 
 def outcome_of(forecasts: Forecasts, intervals: np.ndarray) -> Outcome:
@@ -45,8 +48,15 @@ def outcome_of(forecasts: Forecasts, intervals: np.ndarray) -> Outcome:
     window = min(forecasts.window, len(inside))
     by_month = np.convolve(inside, np.full(window, 1 / window), "valid")
     unit = np.abs(forecasts.truth[:n] - forecasts.made[:n]).mean()
-    width = float((intervals[:, 1] - intervals[:, 0]).mean() / unit)
-    return Outcome(float(inside.mean()), float(by_month.min()), width)
+    widths = (intervals[:, 1] - intervals[:, 0]) / unit
+    outside = np.maximum(intervals[:, 0] - truth, truth - intervals[:, 1]) / unit
+    scores = widths + 2 / (1 - COVERAGE) * np.maximum(outside, 0)
+    return Outcome(
+        float(inside.mean()),
+        float(by_month.min()),
+        float(widths.mean()),
+        float(scores.mean()),
+    )
 
 
 def forecasts_of(
@@ -86,7 +96,14 @@ def print_outcomes(title: str, all_forecasts: Sequence[Forecasts]) -> None:
     print(f"## {title}\n\nShare inside, least share in a month, mean width:\n")
     print_table(["series", "ahead", "rows", "month", *names], rows, n_text=1)
     summary = [[name, *_summary(outcomes[name])] for name in names]
-    columns = ["all values", "from 0.87 to 0.93", "least month", "0.80 kept", "width"]
+    columns = [
+        "all values",
+        "from 0.87 to 0.93",
+        "least month",
+        "0.80 kept",
+        "width",
+        "score",
+    ]
     print(f"Over these {len(longs)} series:\n")
     print_table(["", *columns], summary, n_text=1)
 
@@ -105,6 +122,7 @@ def _summary(outcomes: Sequence[Outcome]) -> list[str]:
         f"{min(one.least for one in outcomes):.2f}",
         f"{kept_up} of {n}",
         f"{geometric_mean([one.width for one in outcomes]):.2f}",
+        f"{geometric_mean([one.score for one in outcomes]):.2f}",
     ]
 
 

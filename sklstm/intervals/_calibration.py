@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import indexable
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator.forms import n_dimensions
+from sklstm._rows.series import as_ids
 from sklstm.intervals._checks import check_coverage, check_share
 from sklstm.intervals._online import Online
 from sklstm.intervals._scores import OuterErrors
@@ -98,6 +101,12 @@ def newest_rows(
     codes, places = timeline.codes, timeline.places
     np.minimum.at(begins, codes[is_newest], places[is_newest])
     is_trained = ~is_newest & (places < begins[codes] - gap)
+    if not is_trained.any():
+        raise ValueError(
+            f"n_samples={n} rows leave none to train on beside the {is_newest.sum()}"
+            f" newest, which calibrate (calibration={share:g}). Pass more rows, or a"
+            " smaller calibration."
+        )
     return np.flatnonzero(is_trained), np.flatnonzero(is_newest)
 
 
@@ -124,7 +133,7 @@ def _codes_of(ids: np.ndarray, timeline: Timeline) -> np.ndarray:
     known = timeline.labels.ids
     if known is None:
         return np.zeros(len(ids), int)
-    return known.get_indexer(list(ids))
+    return known.get_indexer(as_ids(known, list(ids)))
 
 
 def check_enough(
@@ -143,11 +152,42 @@ def check_enough(
     )
 
 
-def check_rows(X: Any) -> None:
-    """Raise ValueError for what is no table of rows."""
+def read_pair(X: Any, y: Any) -> tuple[Any, Any]:
+    """Rows and their values, of the same length.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no table of rows, for no values, and for other lengths.
+    """
+    if y is None:
+        raise ValueError(
+            "fit requires y to be passed, but the target y is None: scores are taken"
+            " from the values that came."
+        )
+    X, y = indexable(X, y)
+    return as_rows(X), y
+
+
+def as_rows(X: Any) -> Any:
+    """X as a table that knows its shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a sparse one, and for what is no table of rows.
+    """
+    if issparse(X):
+        raise TypeError(
+            "X is a sparse matrix, but rows are read one by one: pass a"
+            " dense array, X.toarray()."
+        )
+    X = X if hasattr(X, "shape") else np.asarray(X)
     if n_dimensions(X) != 2:
         raise ValueError(
             f"X has {n_dimensions(X)} dimension(s), but intervals take rows in time"
-            " order, of shape (n_rows, n_features). Of ready-made windows pass the"
-            " rows, and set the estimator's sequence_length."
+            " order, of shape (n_rows, n_features). Reshape your data, X.reshape(-1, 1)"
+            " if it has a single feature; of ready-made windows pass the rows, and set"
+            " the estimator's sequence_length."
         )
+    return X

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklstm._checks import check_bool, check_option
 from sklstm.intervals._base import BaseConformal
 from sklstm.intervals._calibration import (
+    as_rows,
     check_enough,
-    check_rows,
     newest_rows,
+    read_pair,
     tracked_cells,
 )
 from sklstm.intervals._checks import check_coverage, check_share
@@ -55,7 +56,7 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         Share of the newest rows that give the first scores.
     adaptive : bool, default=True
         Whether `observe` and `step` adapt scores and level.
-    score : {"lac", "aps"}, default="lac"
+    conformity_score : {"lac", "aps"}, default="lac"
         "lac" gives the smallest sets, which may be empty; "aps" larger ones, whose
         coverage differs less between rows that are hard and easy to tell.
 
@@ -100,13 +101,18 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
     """
 
     def __init__(
-        self, estimator, coverage=0.9, calibration=0.25, adaptive=True, score="lac"
+        self,
+        estimator,
+        coverage=0.9,
+        calibration=0.25,
+        adaptive=True,
+        conformity_score="lac",
     ):
         self.estimator = estimator
         self.coverage = coverage
         self.calibration = calibration
         self.adaptive = adaptive
-        self.score = score
+        self.conformity_score = conformity_score
 
     def fit(self, X, y):
         """Take scores from the newest rows, then fit on all rows.
@@ -130,12 +136,11 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
             takes.
         """
         check_bool("adaptive", self.adaptive)
-        check_option("score", self.score, SCORES)
+        check_option("conformity_score", self.conformity_score, SCORES)
         coverage = check_coverage(self.coverage)
         share = check_share("calibration", self.calibration)
-        X, y = indexable(X, y)
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        check_rows(X)
+        X, y = read_pair(X, y)
+        y = column_or_1d(y, warn=True) if np.shape(y)[1:] in ((), (1,)) else y
         check_classification_targets(y)
         places = networks_in(self.estimator)
         timeline = Timeline(read_series(self.estimator, places, X))
@@ -319,15 +324,17 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         probabilities = step_probabilities(fitted, rows, bool(networks_in(fitted)))
         labels = np.asarray(y, object)[newest]
         told = probabilities[np.isin(walked, newest)]
-        scores = scores_of_labels(self.score, told, fitted.classes_, labels)
+        scores = scores_of_labels(self.conformity_score, told, fitted.classes_, labels)
         return scores.reshape(-1, 1, 1)
 
     def _advance(self, X: Any, y: Any, coverage: float):
         """Probabilities and thresholds; then the rows have been seen."""
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        labels = _check_labels(y, X.shape[0] if X.ndim else 0)
+        X = as_rows(X)
+        labels = _check_labels(y, X.shape[0])
         probabilities = step_probabilities(self.estimator_, X, self._has_networks)
-        told = scores_of_labels(self.score, probabilities, self.classes_, labels)
+        told = scores_of_labels(
+            self.conformity_score, probabilities, self.classes_, labels
+        )
         if not self.adaptive:
             told = np.full_like(told, np.nan)
         thresholds, online = self._walked(X, told.reshape(-1, 1), coverage)
@@ -343,7 +350,7 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         return online.walk(labels, made, told, coverage)
 
     def _sets(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-        return label_scores(self.score, probabilities) <= thresholds[:, 0]
+        return label_scores(self.conformity_score, probabilities) <= thresholds[:, 0]
 
     def _facts(self) -> dict[str, Any]:
         """What `fit` has found, as JSON."""

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
-from sklearn.utils import indexable
 
 from sklstm._checks import check_bool, check_positive_int
-from sklstm._rows.series import is_id
+from sklstm._rows.series import as_ids
 from sklstm.intervals._base import BaseConformal
-from sklstm.intervals._calibration import calibrate, check_rows
+from sklstm.intervals._calibration import as_rows, calibrate, read_pair
 from sklstm.intervals._checks import check_values
 from sklstm.intervals._fed import FedForecasts, copied, put_records, records_of
 from sklstm.intervals._moment import Moment
@@ -81,7 +80,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
     it, or all: only the column of the nearest step is read, and each value is used for
     all forecasts of it once the row has come at which it is known.
 
-    The scores are absolute errors, the 500 newest of each series and step ahead. Of a
+    The scores are absolute errors, the 1,000 newest of each series and step ahead. Of a
     series with less than 100, errors of all series are added, in units of each one's
     mean error. Eight step sizes :math:`\gamma_k` from 0.001 to 0.128, divided by the
     square root of the steps ahead, adapt a level each; their thresholds are averaged
@@ -152,9 +151,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
             scores than the coverage takes.
         """
         check_bool("adaptive", self.adaptive)
-        X, y = indexable(X, y)
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        check_rows(X)
+        X, y = read_pair(X, y)
         found = calibrate(
             self.estimator, X, y, self.coverage, self.horizon, self.calibration
         )
@@ -373,6 +370,11 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         _, made, thresholds = self._advance(X, y, self._asked(coverage))
         return self._intervals(made, thresholds)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     # --- inside -----------------------------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
@@ -404,8 +406,8 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
     def _advance(self, X: Any, y: Any, coverage: float):
         """Predictions, their ends, and thresholds; then the rows have been seen."""
         moment, live = self._moment, self._live()
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        told = self._values(y, X.shape[0] if X.ndim else 0)
+        X = as_rows(X)
+        told = self._values(y, X.shape[0])
         labels = self._labels(X, len(told))
         before = None if live is None else records_of(self.estimator_)
         predictions = self.predict(X) if live is None else live.step(X)
@@ -460,8 +462,7 @@ class ConformalRegressor(RegressorMixin, BaseConformal):
         online = self._moment.online
         ids = online.ids
         if ids is not None and series is not None:
-            wanted = [series] if is_id(ids, series) else list(series)
-            ids = ids.take(ids.get_indexer(wanted))
+            ids = as_ids(ids, series)
         elif ids is not None and start is not None:
             ids = self._labels(start, np.shape(start)[0]).ids
         elif ids is not None:

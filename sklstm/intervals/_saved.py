@@ -162,7 +162,7 @@ def _put_fed(
 ) -> dict[str, Any]:
     """The rows of forecasts under way, and the estimator in the state before them."""
     before = conformal._copy
-    put_records(before, fed.records)
+    put_records(before, fed.records or ())
     return {
         "cells": [list(cell) for cell in fed.cells],
         "lags": [list(lag) for lag in fed.lags],
@@ -283,8 +283,8 @@ def _take_online(
     trackers = []
     for i in range(n):
         one = {k: array[i] for k, array in parts.items()}
-        levels = [one.pop(k) for k in _OF_LEVELS]
-        levels = Levels(cells.target, cells.steps, *levels)
+        of_levels = [one.pop(k) for k in _OF_LEVELS]
+        levels = Levels(cells.target, cells.steps, *of_levels)
         trackers.append(Tracker(cells, levels=levels, **one))
     return Online(cells, known, tuple(trackers[:-1]), trackers[-1])
 
@@ -351,5 +351,5 @@ def _take_rows(fields: Fields, store: Store, arrays: Arrays, name: str) -> Any:
     inner.close()
     if len(indexes) != 1 or len(indexes[0]) != len(table) or indexes[0].nlevels < 2:
         raise damaged("the index of its newest rows", len(indexes))
-    table.index = indexes[0].droplevel(-1)
+    table.index = pd.MultiIndex.droplevel(indexes[0], -1)  # type: ignore[arg-type]
     return table

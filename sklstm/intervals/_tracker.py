@@ -10,7 +10,7 @@ import numpy as np
 from sklstm.intervals._levels import N_STEP_SIZES, Levels
 from sklstm.intervals._scores import OuterErrors, thresholds_of
 
-NEWEST = 500  # scores that are kept of each series
+NEWEST = 1000  # scores that are kept of each series
 
 
 @dataclass(frozen=True, eq=False)
