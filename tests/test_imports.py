@@ -265,6 +265,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preprocessing",
         "streaming",
     },
+    "intervals": {
+        "_archive",
+        "_checks",
+        "_estimator",
+        "_rows",
+        "_training",
+        "classifier",
+        "model_selection",
+        "persistence",
+        "regressor",
+        "streaming",
+    },
     "__main__": {"_tensorflow"},
 }
 

@@ -31,7 +31,16 @@ from sklstm.persistence._saved_recipe import PARTS
 from sklstm.persistence._series_ids import IdsWriter
 from sklstm.persistence._versions import versions, warn_of_keras
 
-__all__ = ["PersistenceError", "describe", "load", "read", "rebuild", "save", "write"]
+__all__ = [
+    "PersistenceError",
+    "describe",
+    "load",
+    "read",
+    "rebuild",
+    "save",
+    "warn_of_lacking",
+    "write",
+]
 
 
 def save(estimator, path) -> None:
@@ -83,15 +92,22 @@ def load(cls: type, path, objects: Mapping[str, Any]):
         raise PersistenceError(f"{str(path)!r} {error}") from error.__cause__
     if isinstance(estimator._fitted.recipe.network, UserNetwork):
         warn_of_keras(header.get("versions") or {}, path)
+    warn_of_lacking(path, header, objects, stacklevel=4)
+    return estimator
+
+
+def warn_of_lacking(
+    path, header: Mapping[str, Any], objects: Mapping[str, Any], stacklevel: int
+) -> None:
+    """Warn of what a file lacks that only training needs, as far as it is not given."""
     for name in OPTIONAL:
         if name in header["lacking"] and name not in objects:
             warnings.warn(
                 f"{str(path)!r} was saved without {name}, since"
                 f" {header['lacking'][name]} is no plain data: {name}=None. Predictions"
                 f" do not need it; to train with it, pass load(path, {name}=...).",
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
-    return estimator
 
 
 def describe(estimator) -> tuple[dict[str, Any], Arrays]:

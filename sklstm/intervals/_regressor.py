@@ -1,0 +1,470 @@
+"""`ConformalRegressor`: intervals around the forecasts of a regressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin, clone
+
+from sklstm._checks import check_bool, check_positive_int
+from sklstm._rows.series import as_ids
+from sklstm.intervals._base import BaseConformal
+from sklstm.intervals._calibration import as_rows, calibrate, read_pair
+from sklstm.intervals._checks import check_values
+from sklstm.intervals._fed import FedForecasts, copied, put_records, records_of
+from sklstm.intervals._moment import Moment
+from sklstm.model_selection._seeding import networks_in
+from sklstm.model_selection._target import Cell
+from sklstm.persistence._checked import (
+    Fields,
+    damaged,
+    is_bool,
+    is_count,
+    is_list_of,
+)
+
+
+class ConformalRegressor(RegressorMixin, BaseConformal):
+    r"""Prediction intervals around the forecasts of a regressor, adapted row by row.
+
+    The newest rows of `fit` are held out, forecast as they would have been live, and
+    the errors there kept as scores: an interval reaches as far to both sides as all but
+    a share of the scores. As rows come in with their values, the newest scores take the
+    place of the oldest, and the level of the intervals follows the share of values that
+    they have missed.
+
+    .. math:: \hat y_t \pm \sum_k w_{k,t} \, Q_t(1 - \alpha_{k,t}), \quad
+        \alpha_{k,t+1} = \alpha_{k,t} + \gamma_k (\alpha - [y_t \text{ missed by } k])
+
+    Parameters
+    ----------
+    estimator : estimator
+        A regressor, as `backtest` takes it: a `StatefulLSTMRegressor`, alone or in what
+        `sklstm.stream` follows, or one of scikit-learn without state, whose lags are
+        columns of X. It is cloned, not changed.
+    coverage : float, default=0.9
+        Share of the values that intervals are to hold.
+    horizon : int, default=1
+        How many steps ahead `forecast_interval` tells, each with scores of its own.
+        Each prediction becomes a part of the next row then, as in `backtest`. Where y
+        has all horizons as its columns, this stays 1.
+    calibration : float, default=0.25
+        Share of the newest rows that give the first scores.
+    adaptive : bool, default=True
+        Whether `observe` and `step` adapt scores and level. If False, both stay as they
+        are after `fit` (split conformal intervals by horizon).
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted on all rows. Its state is after the last row seen.
+    n_calibration_ : int
+        Scores of each step ahead from the calibration rows, of all series.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X, if these are strings.
+
+    See Also
+    --------
+    ConformalClassifier : The same for labels.
+    sklstm.model_selection.backtest : The walk that gives the scores.
+
+    Notes
+    -----
+    When a value is known. ``y[i]`` is passed with row i, once it is known: ask
+    `predict_interval` for row i, and when ``y[i]`` has come, `observe` both. Where
+    columns of y hold further steps, or all of y lies several steps ahead, as of
+    ``frame_series(series, horizon=range(1, 25))``, pass with each row what is known of
+    it, or all: only the column of the nearest step is read, and each value is used for
+    all forecasts of it once the row has come at which it is known.
+
+    The scores are absolute errors, the 1,000 newest of each series and step ahead. Of a
+    series with less than 100, errors of all series are added, in units of each one's
+    mean error. Eight step sizes :math:`\gamma_k` from 0.001 to 0.128, divided by the
+    square root of the steps ahead, adapt a level each; their thresholds are averaged
+    with weights :math:`w_k` after the pinball losses so far.
+
+    Coverage holds in the long run whatever the series does [1]_, and not at each
+    moment. An interval never is infinite: a level beyond the largest score gives the
+    largest score.
+
+    No answer changes anything, and `observe` replaces what is known in one assignment:
+    threads may read while one observes. Calls that observe must not overlap.
+
+    References
+    ----------
+    .. [1] I. Gibbs and E. Candès, "Adaptive conformal inference under distribution
+       shift", NeurIPS 2021.
+    .. [2] M. Zaffran, O. Féron, Y. Goude, J. Josse and A. Dieuleveut, "Adaptive
+       conformal predictions for time series", ICML 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklstm import frame_series
+    >>> from sklstm.intervals import ConformalRegressor
+    >>> noise = np.random.default_rng(0).normal(size=600)
+    >>> series = 10 + 3 * np.sin(np.arange(600) / 4) + noise
+    >>> lags = np.stack([series[3 - k : 600 - k] for k in range(4)], axis=1)
+    >>> X, y = frame_series(lags, target=0)
+    >>> model = ConformalRegressor(Ridge()).fit(X[:400], y[:400])
+    >>> model.predict_interval(X[400:401]).shape
+    (1, 2)
+    >>> intervals = model.step_interval(X[400:], y[400:])   # the level moves on
+    >>> inside = (intervals[:, 0] <= y[400:]) & (y[400:] <= intervals[:, 1])
+    >>> bool(0.85 < inside.mean() < 0.95)
+    True
+    """
+
+    def __init__(
+        self, estimator, coverage=0.9, horizon=1, calibration=0.25, adaptive=True
+    ):
+        self.estimator = estimator
+        self.coverage = coverage
+        self.horizon = horizon
+        self.calibration = calibration
+        self.adaptive = adaptive
+
+    def fit(self, X, y):
+        """Take scores from the newest rows, then fit on all rows.
+
+        Two fits: one on the rows before the calibration rows, over which it is walked,
+        and one on everything.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in time order, of one series or of many, as `backtest` takes them.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            For parameters out of range, as `backtest` does, and if there are fewer
+            scores than the coverage takes.
+        """
+        check_bool("adaptive", self.adaptive)
+        X, y = read_pair(X, y)
+        found = calibrate(
+            self.estimator, X, y, self.coverage, self.horizon, self.calibration
+        )
+        fitted = clone(self.estimator).fit(X, y)
+        self.estimator_ = fitted
+        self.n_calibration_ = found.n_scores
+        self._has_networks = bool(networks_in(self.estimator))
+        self._cells, self._is_1d = found.cells, np.ndim(y) == 1
+        self._n_told = found.target.values.shape[1]
+        fed = self._copy = None
+        if any(cell.later for cell in found.cells):
+            records = records_of(fitted) if self._has_networks else None
+            fed = FedForecasts(found.cells, found.target.lags, None, records)
+            self._copy = copied(fitted)
+        self._moment = self._begun = Moment(found.online, fed)
+        return self
+
+    # --- answers that change nothing --------------------------------------------------
+
+    def predict(self, X):
+        """Predict for each row, as the estimator inside does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen, or those of the fit.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As the estimator's `predict` does.
+        """
+        self._now()
+        return self.estimator_.predict(X)
+
+    def predict_interval(self, X, coverage=None):
+        """An interval for the value of each row; neither state nor level changes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen.
+        coverage : float, default=None
+            By default that of the parameter. For another one the level is moved as far
+            from it, in standard deviations, as the adapted level is from the parameter.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_rows, 2) or (n_rows, n_outputs, 2)
+            Lower and upper end. The second shape is that of a y with columns, which may
+            be horizons.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As `predict` does, and for a coverage that is none.
+        """
+        coverage = self._asked(coverage)
+        made = self._made(self.estimator_.predict(X))
+        nothing = self._values(None, len(made))
+        online = self._moment.online
+        labels = self._labels(X, len(made))
+        thresholds, _ = online.walk(labels, made, nothing, coverage)
+        return self._intervals(made, thresholds)
+
+    def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
+        """Predict `n_steps` ahead, each prediction becoming the next row.
+
+        Parameters
+        ----------
+        n_steps, start, feedback, series, X_future : object
+            As for the `forecast` of `sklstm.stream`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_steps,) or (n_steps, n_outputs)
+            For many series, the first axis is that of the series.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError, KeyError
+            As that of the stream, and if the estimator inside has no state.
+        """
+        self._now()
+        live = self._live()
+        if live is None:
+            raise TypeError(
+                f"forecast goes on from a state, but {type(self.estimator_).__name__}"
+                " has none. Pass a StatefulLSTMRegressor, or make all horizons columns"
+                " of y, and call predict_interval."
+            )
+        return live.forecast(n_steps, start, feedback, series, X_future)
+
+    def forecast_interval(
+        self,
+        n_steps,
+        coverage=None,
+        start=None,
+        feedback=None,
+        series=None,
+        X_future=None,
+    ):
+        """An interval for each of the next steps; neither state nor level changes.
+
+        Parameters
+        ----------
+        n_steps : int
+            With `start` at most `horizon`. Without it one less: the prediction for the
+            last row seen is fed back, and the first value returned is that of the row
+            after, two steps ahead.
+        coverage : float, default=None
+            As for `predict_interval`.
+        start, feedback, series, X_future : object
+            As for `forecast`.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_steps, 2) or (n_steps, n_outputs, 2)
+            For many series, the first axis is that of the series.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError, KeyError
+            As `forecast` does, and for more steps than there are scores of.
+        """
+        coverage = self._asked(coverage)
+        n_steps = check_positive_int("n_steps", n_steps)
+        skipped = int(start is None)
+        self._check_steps(n_steps, skipped)
+        made = self.forecast(n_steps, start, feedback, series, X_future)
+        thresholds = self._next_thresholds(coverage, start, series)
+        n_outputs = len({cell.column for cell in self._cells})
+        centres = made.reshape(len(thresholds), n_steps, n_outputs)
+        by_step = thresholds.reshape(
+            len(thresholds), -1, n_outputs, thresholds.shape[-1]
+        )
+        by_step = by_step[:, skipped : skipped + n_steps]
+        scores = self._moment.online.cells.scores
+        return scores.interval(centres, centres, by_step).reshape(*made.shape, 2)
+
+    # --- rows that come in ------------------------------------------------------------
+
+    def observe(self, X, y=None):
+        """Advance over rows, and adapt scores and level by their values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Their values, NaN where one is not known: by such a row, the state moves on
+            and the level does not. By default none is known.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As `predict` does, and for y of another length; nothing has moved then.
+        """
+        self._advance(X, y, self._asked(None))
+        return self
+
+    def step(self, X, y=None):
+        """Predict for each row, and then `observe` it with its value.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            As for `observe`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            What ``predict(X)`` would have returned.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As `observe` does.
+        """
+        return self._advance(X, y, self._asked(None))[0]
+
+    def step_interval(self, X, y=None, coverage=None):
+        """An interval for each row, which is then observed with its value.
+
+        The interval of a row is that of `predict_interval` once all rows before have
+        been observed, so that a call over past rows tells what would have been live.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            As for `observe`.
+        coverage : float, default=None
+            As for `predict_interval`.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_rows, 2) or (n_rows, n_outputs, 2)
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As `observe` does, and for a coverage that is none.
+        """
+        _, made, thresholds = self._advance(X, y, self._asked(coverage))
+        return self._intervals(made, thresholds)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, Any]:
+        """What `fit` has found, as JSON."""
+        return {
+            "n_calibration": self.n_calibration_,
+            "cells": [list(cell) for cell in self._cells],
+            "n_columns": self._n_columns(),
+            "is_1d": bool(self._is_1d),
+        }
+
+    def _set_facts(self, fields: Fields) -> None:
+        """Take what `_facts` has told out of a file."""
+        self.n_calibration_ = fields.take("n_calibration", is_count)
+        cells = fields.take("cells", is_list_of(is_list_of(is_count)))
+        self._n_told = fields.take("n_columns", is_count)
+        if not cells or any(len(c) != 3 or c[0] >= self._n_told for c in cells):
+            raise damaged("its cells", cells)
+        self._cells = [Cell(*one) for one in cells]
+        self._is_1d = fields.take("is_1d", is_bool)
+        self._has_networks, self._copy = True, None
+
+    def _n_columns(self) -> int:
+        return self._n_told
+
+    def _values(self, y: Any, n_rows: int) -> np.ndarray:
+        return check_values(y, n_rows, self._n_told)
+
+    def _advance(self, X: Any, y: Any, coverage: float):
+        """Predictions, their ends, and thresholds; then the rows have been seen."""
+        moment, live = self._moment, self._live()
+        X = as_rows(X)
+        told = self._values(y, X.shape[0])
+        labels = self._labels(X, len(told))
+        before = None if live is None else records_of(self.estimator_)
+        predictions = self.predict(X) if live is None else live.step(X)
+        try:
+            made = self._made(predictions)
+            due, fed = self._due(moment, X)
+            if not self.adaptive:
+                told = np.full_like(told, np.nan)
+            thresholds, online = moment.online.walk(labels, made, told, coverage, due)
+        except BaseException:
+            if before is not None:
+                put_records(self.estimator_, before)
+            raise
+        self._moment = Moment(online, fed)
+        return predictions, made, thresholds
+
+    def _due(self, moment: Moment, X: Any):
+        """Ends of the fed-back forecasts of the values of each row."""
+        if moment.fed is None:
+            return None, None
+        due, fed = moment.fed.advance(self._copy, X)
+        return np.stack([due, due], axis=-1), fed
+
+    def _made(self, predictions: np.ndarray) -> np.ndarray:
+        """Both ends of the forecasts from each row, (n_rows, n_cells, 2)."""
+        table = np.asarray(predictions, np.float64).reshape(len(predictions), -1)
+        centres = table[:, [cell.column for cell in self._cells]]
+        centres[:, [cell.later > 0 for cell in self._cells]] = np.nan
+        return np.stack([centres, centres], axis=-1)
+
+    def _intervals(self, made: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Those of the values of each row, in the order of the columns of y."""
+        scores = self._moment.online.cells.scores
+        first = [k for k, cell in enumerate(self._cells) if not cell.later]
+        first.sort(key=lambda k: self._cells[k].column)
+        lower, upper = made[:, first, 0], made[:, first, 1]
+        ends = scores.interval(lower, upper, thresholds[:, first])
+        return ends[:, 0] if self._is_1d else ends
+
+    def _check_steps(self, n_steps: int, skipped: int) -> None:
+        horizon = 1 + max(cell.later for cell in self._cells)
+        if n_steps + skipped <= horizon:
+            return
+        why = "" if not skipped else ", the first of which is two ahead without start="
+        raise ValueError(
+            f"Intervals are asked for {n_steps} step(s){why}, but there are scores of"
+            f" up to {horizon} ahead. Fit with horizon={n_steps + skipped}."
+        )
+
+    def _next_thresholds(self, coverage: float, start: Any, series: Any) -> np.ndarray:
+        """Thresholds of each series that is forecast, in the order of the answer."""
+        online = self._moment.online
+        ids = online.ids
+        if ids is not None and series is not None:
+            ids = as_ids(ids, series)
+        elif ids is not None and start is not None:
+            ids = self._labels(start, np.shape(start)[0]).ids
+        elif ids is not None:
+            ids = self._live().get_states().series
+        return online.thresholds(ids, coverage)
