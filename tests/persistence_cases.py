@@ -225,7 +225,7 @@ def small_file() -> bytes:
 # Panels: rows of three shops, six days each, and three days more
 # --------------------------------------------------------------------------------------
 
-SHOPS, DAYS, N_DAYS = ("north", "süd", "\ud800 west"), 9, 6
+SHOPS, DAYS, N_DAYS = ("north", "süd", "\u2028 west"), 9, 6
 
 
 def panel(shops: Any = SHOPS, first_day: int = 0, n_days: int = N_DAYS) -> pd.DataFrame:

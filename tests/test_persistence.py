@@ -205,7 +205,7 @@ def test_save_labels_of_unsupported_dtype_raises(tmp_path):
 
 
 def test_save_load_keeps_feature_names(tmp_path):
-    frame = pd.DataFrame(X, columns=["height", "wídth\ud800"])
+    frame = pd.DataFrame(X, columns=["height", "wídth\u2028"])
     original = StatefulLSTMRegressor(3, metrics=["mae"], **SMALL)
     original.fit(frame[:N], y[:N])
     loaded = round_trip(original, tmp_path)

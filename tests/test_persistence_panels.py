@@ -55,8 +55,8 @@ IDS: dict[str, pd.Index] = {
     "float64": pd.Index([0.1, -np.inf, 1e308], name=("a", 2.5)),
     "float32": pd.Index(np.array([0.1, 2], np.float32)),
     "bool": pd.Index([True, False], name=True),
-    "text": pd.Index(["süd", "", "a\0b", "\ud800", "😀"], name=""),
-    "text of objects": pd.Index(["b", "a"], dtype=object),
+    "text": pd.Index(["süd", "", "a\0b", "\u2028", "😀"], name=""),
+    "text of objects": pd.Index(["b", "\ud800"], dtype=object),
     "text that may be missing": pd.Index(["b", "a"], dtype="string"),
     "dates": at(),
     "dates by the second": at(unit="s"),
@@ -211,7 +211,7 @@ def assert_same_futures(loaded, original) -> None:
 def test_load_panel_goes_on_bit_for_bit(kind, tmp_path):
     """The state has four series, that of the fit three."""
     original = moved(kind)
-    assert list(original.series_) == ["süd", "\ud800 west", *NEW]
+    assert list(original.series_) == ["süd", "\u2028 west", *NEW]
     assert np.isnan(original.state_.last_output[0]).all()
     loaded = round_trip(original, tmp_path)
     assert_same_record(loaded, original)
