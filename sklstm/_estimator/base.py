@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sklstm._estimator.array_checks import ArrayChecks
 from sklstm._estimator.exports import Exports
 from sklstm._estimator.fitting import Fitting
 from sklstm._estimator.partial_fitting import PartialFitting
@@ -9,7 +10,9 @@ from sklstm._estimator.predicting import Predicting
 from sklstm._estimator.state_calls import StateCalls
 
 
-class BaseStatefulLSTM(Fitting, PartialFitting, Predicting, StateCalls, Exports):
+class BaseStatefulLSTM(
+    Fitting, PartialFitting, Predicting, StateCalls, Exports, ArrayChecks
+):
     """Base of the stateful LSTM estimators; use one of its subclasses.
 
     A subclass says what its targets are, ``_learn_target(y, loss)``, and how rows are

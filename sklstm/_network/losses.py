@@ -26,8 +26,18 @@ class PackedLoss:
     attributes: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class LossFacts:
+    """What predicting asks of a loss, where the loss itself is not at hand."""
+
+    name: str
+    from_logits: bool
+
+
 def loss_name(loss: Any) -> str:
     """Snake-case name of a loss given as a name, a class, an object or a function."""
+    if isinstance(loss, LossFacts):
+        return loss.name
     if isinstance(loss, str):
         try:
             loss = keras.losses.get(loss)
