@@ -10,17 +10,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from sklstm._compiled.device_arrays import LayerStates, Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES, ForwardProgram
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.numpy_forward import NumpyPass, is_short
 from sklstm._rows.lanes import (
     EMPTY,
+    STATELESS_LANES,
     lane_capacity,
     lay_in_lanes,
     read_from_lanes,
@@ -28,6 +28,9 @@ from sklstm._rows.lanes import (
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import side_by_side
 from sklstm._rows.windows import Windows
+
+if TYPE_CHECKING:
+    from sklstm._compiled.forward_program import ForwardProgram
 
 
 def walk(

@@ -10,12 +10,11 @@ import numpy as np
 
 from sklstm._checks import check_enough_rows, check_enough_windows
 from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES
 from sklstm._compiled.outputs import walk, walk_on
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given
 from sklstm._estimator.tiled import rows_since_start
-from sklstm._rows.lanes import FitPlan
+from sklstm._rows.lanes import STATELESS_LANES, FitPlan
 from sklstm._rows.state import NEVER, RecurrentState
 from sklstm._rows.windows import Windows
 from sklstm._training.fitted import Fitted
