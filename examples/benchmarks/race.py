@@ -23,6 +23,7 @@ import _memory
 import _panels
 import _parallel
 import _scale
+import _served
 import _serving
 import _tiled
 from _measure import OPTIONAL_LIBRARIES, describe_machine, is_installed
@@ -36,6 +37,7 @@ RACES: dict[str, tuple[Callable[[Report, Plan], None], ...]] = {
     "fit": (_fits.race,),
     "step": (_serving.race_step,),
     "predict": (_serving.race_predict,),
+    "serving": (_served.race,),
     "scale": (_scale.race,),
     "parallel": (_parallel.race,),
     "memory": (_memory.race,),
