@@ -116,19 +116,23 @@ def race_fresh(report: Report, plan: Plan, path: str, name: str) -> None:
     turns = Turns(times, PREDICTOR)
     title = "A fresh process that imports, loads and answers one row"
     report.turns(title, {name: turns}, "s", {(name, ESTIMATOR): text})
-    for who, (most_seconds, most_mb) in (
-        (PREDICTOR, TARGETS),
-        (ESTIMATOR, (None,) * 2),
-    ):
+    for who in LOADERS:
+        most_seconds, most_mb = TARGETS if who == PREDICTOR else (None, None)
         what = f"serving, {name}, fresh process: {who}"
         report.sum_up(what, times[who], at_most=most_seconds, unit="s")
+        busy = [run["busy"] for run in runs[who]]
+        report.sum_up(f"{what}, processor time", busy, unit="s")
         peaks = [run["peak"] for run in runs[who] if run["peak"] is not None]
         if peaks:
             report.sum_up(f"{what}, peak", peaks, at_most=most_mb, unit="MB")
 
 
 def run_fresh(path: str, who: str, name: str) -> dict[str, Any]:
-    """Start a process that answers a row; return its seconds, peak and answers."""
+    """Start a process that answers a row; return its times, its peak and its answers.
+
+    Beside the time on the clock it is that of the processor, which other processes on a
+    busy machine change less.
+    """
     code = FRESH.format(rows=ROWS[name], **LOADERS[who])
     done: dict[str, Any] = {}
 
@@ -141,7 +145,10 @@ def run_fresh(path: str, who: str, name: str) -> dict[str, Any]:
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
         ).stdout
 
+    before = os.times()
     done["seconds"] = seconds(start)
+    after = os.times()
+    done["busy"] = sum(after[2:4]) - sum(before[2:4])  # of children, which have ended
     answers, *peak = done["output"].splitlines()
     done["answers"] = json.loads(answers)
     done["peak"] = int(peak[0]) / 1024 if peak else None
