@@ -233,9 +233,9 @@ def test_predictor_of_a_loss_that_takes_logits_gives_probabilities(tmp_path):
 # --------------------------------------------------------------------------------------
 
 SERVE = """
-import json, sys
+import copy, json, pickle, sys
 from sklstm.serving import load
-predictor = load({path!r})
+predictor = copy.deepcopy(pickle.loads(pickle.dumps(load({path!r}))))
 answers = predictor.predict({rows}).tolist()
 predictor.step({rows})
 predictor.forecast(3, feedback=lambda prediction, k: {rows}[0])

@@ -73,6 +73,8 @@ def loss_key(loss: Any) -> Any:
 
 def pack_loss(loss: Any) -> Any:
     """`loss` in a form that keeps all settings when it is copied or pickled."""
+    if loss is None or isinstance(loss, LossFacts):  # in serving, without Keras
+        return loss
     if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
         return PackedLoss(type(loss), dict(vars(loss)))
     return loss
