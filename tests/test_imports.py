@@ -121,7 +121,7 @@ fake.backend = types.SimpleNamespace(backend=lambda: "jax")
 sys.modules["keras"] = fake
 tf = types.ModuleType("tensorflow")
 sys.modules["tensorflow"] = tf
-import sklstm._tensorflow
+import sklstm._tensorflow.imported
 """
 
 
@@ -153,7 +153,7 @@ class Finder:
         pass
 sys.meta_path.insert(0, Finder())
 sys.modules["keras"] = keras
-import sklstm._tensorflow
+import sklstm._tensorflow.imported
 print(seen, gc.isenabled())
 """
 
@@ -217,10 +217,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "_checks": set(),
     "_archive": set(),
-    "_rows": set(),
+    "_later": set(),
+    "_rows": {"_later"},
     "preprocessing": {"_checks", "_rows"},
     "datasets": {"preprocessing"},
-    "_tensorflow": set(),
+    "_tensorflow": {"_later"},
     "_network": {"_rows", "_tensorflow"},
     "_compiled": {"_network", "_rows", "_tensorflow"},
     "_encoding": set(),
@@ -237,6 +238,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_checks",
         "_compiled",
         "_encoding",
+        "_later",
         "_network",
         "_rows",
         "_tensorflow",
@@ -246,9 +248,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_checks",
         "_compiled",
         "_encoding",
+        "_later",
         "_network",
         "_rows",
         "_tensorflow",
+        "_training",
+        "persistence",
+    },
+    "serving": {
+        "_archive",
+        "_compiled",
+        "_encoding",
+        "_estimator",
+        "_network",
+        "_rows",
         "_training",
         "persistence",
     },
@@ -282,15 +295,16 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Libraries with one door each, and the file that is the door.
 DOORS = {
-    "tensorflow": "_tensorflow/__init__.py",
-    "keras": "_tensorflow/__init__.py",
+    "tensorflow": "_tensorflow/imported.py",
+    "keras": "_tensorflow/imported.py",
     "scikeras": "_estimator/parameters.py",
 }
 
 #: Rooms without Keras and TensorFlow, and the libraries that they may use.
 LIGHT = {
     "_checks": {"numpy"},
-    "_rows": {"numpy", "pandas"},
+    "_later": {"pandas"},
+    "_rows": {"numpy"},
     "_encoding": {"numpy", "scipy", "sklearn", "threadpoolctl"},
 }
 
@@ -374,6 +388,55 @@ def test_each_door_is_used():
 def test_light_rooms_use_few_libraries(room):
     libraries = set().union(*(imports_of(file)[1] for file in files_of(room)))
     assert libraries - set(sys.stdlib_module_names) <= LIGHT[room]
+
+
+#: What importing `sklstm.serving` may not bring in, nor any module that it imports.
+NOT_SERVED = {
+    *("joblib", "keras", "pandas", "scikeras", "scipy", "sklearn", "tensorflow"),
+    *("threadpoolctl", "tqdm"),
+}
+
+
+def imported_at_once(body: list[ast.stmt]) -> set[str]:
+    """Modules that are imported when a module is, and not only in a function of it."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names.add(str(node.module))
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            names |= imported_at_once(node.orelse)
+        elif not isinstance(node, ast.FunctionDef):
+            for field in ("body", "orelse", "finalbody"):
+                names |= imported_at_once(getattr(node, field, []))
+    return names
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module of this package; None for another name."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if file.exists()), None)
+
+
+def test_serving_reaches_no_heavy_library():
+    """Read from the sources: whatever is imported at the top, however far away."""
+    waiting, seen = ["sklstm.serving"], {}
+    while waiting:
+        module = waiting.pop()
+        if module in seen or (file := file_of(module)) is None:
+            continue
+        seen[module] = imported_at_once(ast.parse(file.read_text()).body)
+        waiting += [*seen[module], module.rpartition(".")[0]]
+    assert "sklstm._estimator.tiled" in seen  # the modules of the estimators
+    heavy = {
+        module: names & NOT_SERVED
+        for module, imported in seen.items()
+        if (names := {name.split(".")[0] for name in imported}) & NOT_SERVED
+    }
+    assert not heavy
 
 
 def test_lazy_names_are_at_home_where_the_index_says():

@@ -177,9 +177,9 @@ def test_SKLSTM_CACHE_unusable_folder_raises(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("value", ["", "many", "0", "-1"])
 def test_OMP_NUM_THREADS_not_a_number_is_ignored(monkeypatch, value):
-    from sklstm import _tensorflow
+    from sklstm._tensorflow import imported
 
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert "TF_NUM_INTRAOP_THREADS" not in _tensorflow._settings()
+    assert "TF_NUM_INTRAOP_THREADS" not in imported._settings()
     monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
-    assert _tensorflow._settings()["TF_NUM_INTRAOP_THREADS"] == "3"
+    assert imported._settings()["TF_NUM_INTRAOP_THREADS"] == "3"

@@ -10,6 +10,7 @@ from keras import layers
 from plain import StatefulLSTMRegressor
 
 from sklstm._compiled import program_pool as engine
+from sklstm._compiled import training_program
 from sklstm._compiled.device_arrays import Latest
 from sklstm._compiled.training_program import _filled
 from sklstm._network.architecture import StackedLSTM
@@ -51,12 +52,12 @@ def test_fit_that_diverges_gives_program_back(monkeypatch):
     """A search over learning rates compiles once, though some of them are too large."""
     made = []
 
-    class Counted(engine.Program):
+    class Counted(training_program.Program):
         def __init__(self, network):
             made.append(network)
             super().__init__(network)
 
-    monkeypatch.setattr(engine, "Program", Counted)
+    monkeypatch.setattr(training_program, "Program", Counted)
     X = make_rows(30, 1, 0)
     model = StatefulLSTMRegressor(3, sequence_length=2, epochs=3, random_state=0)
     model.set_params(optimizer="sgd", optimizer__learning_rate=1e30)

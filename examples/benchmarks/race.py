@@ -24,6 +24,7 @@ import _memory
 import _panels
 import _parallel
 import _scale
+import _served
 import _serving
 import _tiled
 from _device import DEVICES, use_device
@@ -38,6 +39,7 @@ RACES: dict[str, tuple[Callable[[Report, Plan], None], ...]] = {
     "fit": (_fits.race,),
     "step": (_serving.race_step,),
     "predict": (_serving.race_predict,),
+    "serving": (_served.race,),
     "scale": (_scale.race,),
     "parallel": (_parallel.race,),
     "memory": (_memory.race,),

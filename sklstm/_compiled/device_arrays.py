@@ -38,11 +38,15 @@ class Parameters:
         States of the model's seed generators (dropout).
     slots : tuple of ndarray
         The optimizer's variables; empty before training.
+    in_numpy : bool
+        Whether every pass is run in NumPy, however long it is: in serving, where there
+        is no TensorFlow to compile it.
     """
 
     weights: Arrays
     seeds: Arrays = ()
     slots: Arrays = ()
+    in_numpy: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,6 @@ from sklstm._rows.windows import Windows
 from sklstm._tensorflow import start_devices, tf
 
 _NO_LENGTHS = np.empty(0, np.int32)
-STATELESS_LANES = 256  # windows at once where no state ties them to a lane
 LARGEST_REUSED_ROOM = 16384  # padding 16384 rows of ten features takes 0.1 ms
 
 

@@ -1,7 +1,8 @@
 """Network outputs for windows, and the state after them: state in, state out.
 
 Short calls are answered in NumPy, long ones by a compiled program, to the same numbers
-but for rounding. Which of them is told by the size of the call alone.
+but for rounding. Which of them is told by the size of the call alone, but for
+parameters that ask for NumPy.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from sklstm._compiled.device_arrays import LayerStates, Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES, ForwardProgram
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.numpy_forward import NumpyPass, is_short
 from sklstm._rows.lanes import (
     EMPTY,
+    STATELESS_LANES,
     lane_capacity,
     lay_in_lanes,
     read_from_lanes,
@@ -27,6 +28,9 @@ from sklstm._rows.lanes import (
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.tiles import side_by_side
 from sklstm._rows.windows import Windows
+
+if TYPE_CHECKING:
+    from sklstm._compiled.forward_program import ForwardProgram
 
 
 def walk(
@@ -44,9 +48,8 @@ def walk(
         network = network.of_length(windows.sequence_length)
     n_lanes = min(network.batch_size or STATELESS_LANES, len(windows)) or 1
     n_batches = -(-len(windows) // n_lanes)  # empty lanes cost nothing in NumPy
-    if isinstance(network, StackedLSTM) and is_short(
-        network, n_batches * network.sequence_length, n_lanes
-    ):
+    n_steps = n_batches * network.sequence_length
+    if _is_for_numpy(network, parameters, n_steps, n_lanes):
         numpy_pass = _numpy_pass(network, parameters)
         return advance(numpy_pass, windows, state, network.batch_size, **options)
     with POOL.borrow(network) as program:
@@ -154,7 +157,7 @@ def _stepper(
     n_lanes: int,
 ) -> Iterator[tuple[Callable, tuple[int, int]]]:
     """What takes steps in so many lanes, and how many of both at once."""
-    if isinstance(network, StackedLSTM) and is_short(network, n_steps, n_lanes):
+    if _is_for_numpy(network, parameters, n_steps, n_lanes):
         n_at_once = max(1, LARGEST_ROOM // n_lanes)
         yield _numpy_pass(network, parameters).forward_steps, (n_at_once, n_lanes)
         return
@@ -176,10 +179,10 @@ def step_one(
 
     With tiled windows `context` is that of the state after the row.
     """
-    if not isinstance(network, StackedLSTM) or row.shape != (1, network.n_features):
-        return None
     n_steps = 1 if network.return_sequences else network.sequence_length
-    if not is_short(network, n_steps, 1):
+    if not _is_for_numpy(network, parameters, n_steps, 1):
+        return None
+    if row.shape != (1, network.n_features):
         return None
     if network.return_sequences:  # one series, in the only lane
         numpy_pass = _numpy_pass(network, parameters)
@@ -190,6 +193,18 @@ def step_one(
         return None
     numpy_pass = _numpy_pass(network, parameters)
     return advance_one(numpy_pass, row, state, network.batch_size)
+
+
+def _is_for_numpy(
+    network: StackedLSTM | UserNetwork,
+    parameters: Parameters,
+    n_steps: int,
+    n_lanes: int,
+) -> TypeGuard[StackedLSTM]:
+    """Whether a pass over so many steps of so many lanes is run in NumPy."""
+    return isinstance(network, StackedLSTM) and (
+        parameters.in_numpy or is_short(network, n_steps, n_lanes)
+    )
 
 
 def _numpy_pass(network: StackedLSTM, parameters: Parameters) -> NumpyPass:

@@ -10,9 +10,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from sklstm._compiled.training_program import Program
 from sklstm._network.architecture import StackedLSTM, UserNetwork
+
+if TYPE_CHECKING:
+    from sklstm._compiled.training_program import Program
 
 
 class ProgramPool:
@@ -32,6 +35,8 @@ class ProgramPool:
     @contextmanager
     def borrow(self, network: StackedLSTM | UserNetwork) -> Iterator[Program]:
         """Lend a program for `network`; a second user meanwhile gets another one."""
+        from sklstm._compiled.training_program import Program
+
         program = self._take(network.key) or Program(network)
         try:
             yield program

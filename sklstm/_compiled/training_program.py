@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from sklstm._compiled.forward_program import (
     lost_masks_refused,
     where_live,
 )
+from sklstm._compiled.optimizers import optimizer_key
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.losses import batch_loss, is_kerass_own, loss_key
 from sklstm._network.one_batch import KerasGraph, StackedGraph, flat
@@ -405,23 +405,3 @@ def _filled_tile(rows):
     nth = tf.cumsum(tf.cast(~live, tf.int32)) - 1  # of the empty steps
     others = tf.gather(flat_rows, tf.gather(places, nth % n_live))
     return tf.reshape(tf.where(live, flat_rows, others), rows.shape)
-
-
-def learning_rate_of(optimizer: keras.optimizers.Optimizer) -> float | None:
-    """The learning rate, or None where a schedule sets it."""
-    if _has_schedule(optimizer):
-        return None
-    return float(optimizer.learning_rate)
-
-
-def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
-    schedule = keras.optimizers.schedules.LearningRateSchedule
-    return isinstance(getattr(optimizer, "_learning_rate", None), schedule)
-
-
-def optimizer_key(optimizer: keras.optimizers.Optimizer) -> tuple:
-    """What distinguishes an optimizer's compiled passes: all but a rate."""
-    config = dict(optimizer.get_config(), name=None)
-    if not _has_schedule(optimizer):
-        config["learning_rate"] = None  # a variable: another value, the same program
-    return (type(optimizer), json.dumps(config, sort_keys=True, default=str))

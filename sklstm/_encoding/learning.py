@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklstm._encoding.lesson import Lesson
+from sklstm._encoding.lesson import Lesson, trail_of
 from sklstm._encoding.linear_skip import LagDesign, LinearSkip, mixed
 from sklstm._encoding.logistic import logistic_skip
 from sklstm._encoding.output_weights import by_output, by_weights
@@ -172,12 +172,3 @@ def scaled_targets(lesson: Lesson, encoder: RowEncoder) -> np.ndarray:
     if lesson.n_classes is not None:
         return lesson.y
     return encoder.targets(lesson.y, lesson.scales[lesson.codes])
-
-
-def trail_of(lesson: Lesson, encoder: RowEncoder) -> Trail:
-    """The training rows, scaled, each series from its beginning."""
-    context = np.empty((lesson.n_series, 0, encoder.n_features))
-    n_known = np.zeros(lesson.n_series, int)
-    return encoder.trail(
-        lesson.X, lesson.scales, lesson.codes, lesson.begins, context, n_known
-    )

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from sklstm._encoding.row_encoder import RowEncoder
+from sklstm._encoding.trail import Trail
+
 HELD_OUT = 0.2  # of each series, its newest rows, on which is chosen
 
 
@@ -84,3 +87,12 @@ class Lesson:
             for learnt, told in folds
         )
         return folds if has_all else []
+
+
+def trail_of(lesson: Lesson, encoder: RowEncoder) -> Trail:
+    """The training rows, scaled, each series from its beginning."""
+    context = np.empty((lesson.n_series, 0, encoder.n_features))
+    n_known = np.zeros(lesson.n_series, int)
+    return encoder.trail(
+        lesson.X, lesson.scales, lesson.codes, lesson.begins, context, n_known
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sklstm._estimator.array_checks import ArrayChecks
 from sklstm._estimator.exports import Exports
 from sklstm._estimator.fitting import Fitting
 from sklstm._estimator.hidden_states import HiddenStates
@@ -11,7 +12,13 @@ from sklstm._estimator.state_calls import StateCalls
 
 
 class BaseStatefulLSTM(
-    Fitting, PartialFitting, Predicting, HiddenStates, StateCalls, Exports
+    Fitting,
+    PartialFitting,
+    Predicting,
+    HiddenStates,
+    StateCalls,
+    Exports,
+    ArrayChecks,
 ):
     """Base of the stateful LSTM estimators; use one of its subclasses.
 

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import logit
 
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.optimizers import learning_rate_of
 from sklstm._compiled.outputs import walk_series
-from sklstm._compiled.training_program import learning_rate_of
 from sklstm._encoding.learning import learn_encoder
 from sklstm._encoding.lesson import HELD_OUT
 from sklstm._encoding.planning import is_gain

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklstm._encoding.learning import trail_of
-from sklstm._encoding.lesson import Lesson
+from sklstm._encoding.lesson import Lesson, trail_of
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._estimator.given import Given
 from sklstm._network.targets import ClassTarget

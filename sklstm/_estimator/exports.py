@@ -12,6 +12,12 @@ import numpy as np
 from sklstm import persistence
 from sklstm._checks import check_positive_int
 from sklstm._estimator.fitted_attributes import FittedAttributes, copied
+from sklstm._estimator.onnx_graph import (
+    check_is_a_step,
+    of_series,
+    state_inputs,
+    step_model,
+)
 from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras, start_devices
 from sklstm._training.recipe import with_share
@@ -194,6 +200,74 @@ class Exports(FittedAttributes):
         model = network.at_batch_size(batch_size).build()
         model.set_weights(fitted.parameters.weights)
         return model
+
+    def to_onnx(self, path, series=None) -> dict[str, np.ndarray]:
+        """Write one step of the fitted network, a row in and an answer out, as ONNX.
+
+        The model of the file is a function: the state goes in with the row, and the
+        next state comes out with the answer. Each step's ``next_h_1`` is the ``h_1`` of
+        the step after it, and so on. Scale and linear map are inside, so that rows and
+        answers are in the user's units. For tiled windows of the built-in network.
+
+        Its inputs have a row for each series; any number of series may be answered side
+        by side, if they have one scale. They are ``row`` of shape (n_series,
+        n_features), ``h_1`` and for an LSTM ``c_1`` of shape (n_series, units) for the
+        first layer, and likewise for the others; with a linear map also the last rows,
+        ``context`` of shape (n_series, n_rows, n_features), scaled, and their number
+        since the last reset, ``position`` of shape (n_series,). Zeros are the state
+        before any row. Outputs are ``prediction`` of shape (n_series, n_outputs), or
+        ``probabilities`` of shape (n_series, n_classes) in the order of `classes_`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        series : object, default=None
+            Id of the series whose scale is that of the model; one that was not in `fit`
+            has the scale of all rows. Needed where series have ids.
+
+        Returns
+        -------
+        states : dict of str to ndarray
+            The present state, by the names of the model's inputs: of the series, or of
+            the only one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ImportError
+            If the package onnx is not installed.
+        ValueError
+            For sliding windows, ``stateful=False``, the network of a ``model=``
+            function and a fit on sequences; and for series with ids without `series`,
+            or the other way round.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+        ...     states = model.to_onnx(Path(folder, "sine.onnx"))
+        >>> sorted(states)  # doctest: +SKIP
+        ['c_1', 'context', 'h_1', 'position']
+        """
+        fitted = self._record()
+        check_is_a_step(fitted)
+        scale, fitted = of_series(fitted, series)
+        try:
+            import onnx
+        except ImportError:
+            raise ImportError(
+                "to_onnx writes files with the package onnx, which is not installed."
+                " Install it with pip install 'sklstm[onnx]'."
+            ) from None
+        onnx.save_model(step_model(fitted, scale), Path(path))
+        return state_inputs(fitted)
 
     def _linear_alone(self):
         """A copy whose network adds nothing to the linear map; None without a map."""

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sklstm._estimator.parameters import RoutedParameters
 from sklstm._training.fitted import Fitted
 
 
@@ -42,10 +40,14 @@ class FromFit:
         return value
 
 
-class FittedAttributes(RoutedParameters):
-    """An estimator with the record of its fit, once there is one."""
+class FittedAttributes:
+    """An estimator, or what serves in its place, with the record of a fit."""
 
     _fitted: Fitted
+    _checked_rows: Callable  # see `ArrayChecks`
+    _checked_array: Callable
+    on_gap: Any
+    batch_size: Any
 
     state_ = FromFit(lambda fitted: fitted.state)
     history_ = FromFit(lambda fitted: fitted.history)
@@ -67,6 +69,8 @@ class FittedAttributes(RoutedParameters):
     def _record(self) -> Fitted:
         """What the last fit left, or NotFittedError."""
         if "_fitted" not in vars(self):  # scikit-learn's check would slow `step` down
+            from sklearn.utils.validation import check_is_fitted
+
             check_is_fitted(self)
         return self._fitted
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from sklstm._checks import check_each_output_has_weight, check_positive_int
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.optimizers import learning_rate_of
 from sklstm._compiled.outputs import zero_state
-from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import sliding, tiled
 from sklstm._estimator.choosing_epochs import choose_epochs
 from sklstm._estimator.drawn_rows import refuse_drawn_rows

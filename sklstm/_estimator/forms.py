@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from pandas.api.types import infer_dtype
+
+from sklstm._later import is_frame, pd
 
 
 def n_dimensions(X) -> int:
@@ -72,7 +72,9 @@ def check_not_1d(X) -> None:
 
 def column_of_text(X):
     """The first column of a frame that holds text; None if there is none."""
-    if not isinstance(X, pd.DataFrame):
+    if not is_frame(X):
         return None
-    is_text = [infer_dtype(X.iloc[:, k]) == "string" for k in range(X.shape[1])]
+    is_text = [
+        pd.api.types.infer_dtype(X.iloc[:, k]) == "string" for k in range(X.shape[1])
+    ]
     return next(iter(X.columns[is_text]), None)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._checks import check_numbers
+from sklstm._later import is_frame, pd
 from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.series import RowLabels, match_series, read_labels
 from sklstm._rows.state import NEVER
@@ -104,7 +104,7 @@ def next_rows(
 def _values(fitted: Fitted, table) -> np.ndarray:
     """The columns of fit, as float64; NaN in those that the table lacks."""
     names, n_features = fitted.feature_names, fitted.input_shape.n_features
-    if names is not None and isinstance(table, pd.DataFrame):
+    if names is not None and is_frame(table):
         check_known_names(table, names)
         return table.reindex(columns=names).to_numpy(np.float64)
     values = np.asarray(table, np.float64)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._estimator.forms import n_dimensions
 from sklstm._estimator.inputs import check_X, is_plain
 from sklstm._estimator.sequences import Sequences, check_sequences
+from sklstm._later import is_index, pd
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.series import RowLabels, read_labels
 
@@ -83,9 +83,8 @@ def _read_sequences(estimator, X, like: InputShape | None) -> Given:
     """The rows of sequences, one behind the other, each a series without a name."""
     rows, sequences, names = check_sequences(estimator, X, like)
     n = len(sequences.lengths)
-    labels = RowLabels(
-        pd.RangeIndex(n), np.repeat(np.arange(n), sequences.lengths), None
-    )
+    ids = pd.RangeIndex(n) if like is None else range(n)
+    labels = RowLabels(ids, np.repeat(np.arange(n), sequences.lengths), None)
     shape = like or InputShape(rows.shape[1], names, is_sequences=True)
     return Given(rows, labels, shape, sequences)
 
@@ -100,7 +99,7 @@ def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels | None]:
                 " shape (n_rows, n_features)."
             )
         return X, None
-    if series_id is None and not isinstance(getattr(X, "index", None), pd.Index):
+    if series_id is None and not is_index(getattr(X, "index", None)):
         return X, None
     return read_labels(X, series_id)
 

@@ -7,13 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-    validate_data,
-)
 
 from sklstm._checks import (
     check_no_label_missing,
@@ -27,6 +20,7 @@ from sklstm._estimator.forms import (
     is_ragged,
     n_dimensions,
 )
+from sklstm._later import is_index, pd
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import LARGEST
 from sklstm._rows.windows import pad_masked, pad_windows
@@ -62,6 +56,12 @@ def check_y(
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
     is_missing : ndarray of bool of the shape of y
     """
+    from sklearn.utils.validation import (  # not needed where nothing is trained
+        check_array,
+        check_consistent_length,
+        column_or_1d,
+    )
+
     may_miss = estimator.missing == "ignore"
     if y is None:
         raise ValueError(
@@ -152,7 +152,7 @@ def _with_stand_ins(y: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
 def _check_same_order(X, y) -> None:
     """Refuse a y whose index has the labels of X in another order."""
     ours, theirs = getattr(X, "index", None), getattr(y, "index", None)
-    if not isinstance(ours, pd.Index) or not isinstance(theirs, pd.Index):
+    if not is_index(ours) or not is_index(theirs):
         return
     if len(ours) != len(theirs) or ours.equals(theirs):
         return
@@ -172,7 +172,8 @@ def check_X(
     Parameters
     ----------
     estimator : object
-        Whose name and tags errors speak of; it is not changed.
+        Whose name and tags errors speak of, and whose checks of arrays are used (see
+        `ArrayChecks`); it is not changed.
     X : array-like
     like : InputShape or None
         The shape that X must have; None for a first call.
@@ -223,17 +224,14 @@ def _check_table(
     """Rows of shape (n_rows, n_features)."""
     check_numbers("X", X)
     check_not_1d(X)
-    seen = _stand_in(estimator, like)
     with _our_advice("X", X):
-        X = validate_data(seen, X, reset=like is None, dtype=np.dtype(dtype))
-    names = vars(seen).get("feature_names_in_")
-    names = None if names is None else tuple(names)
-    return X, InputShape(X.shape[1], names, dtype=dtype)
+        rows, names = estimator._checked_rows(X, like, dtype)
+    return rows, InputShape(rows.shape[1], names, dtype=dtype)
 
 
 def _nan_text(name: str, X) -> str:
     """What is said of rows with NaN, which a series cannot drop."""
-    is_missing = np.any(pd.isna(X), axis=1)
+    is_missing = np.any(_is_missing(X), axis=1)
     return (
         f"Input {name} contains NaN in"
         f" {_rows_text(is_missing, getattr(X, 'index', None))}. Fill them, for example"
@@ -244,10 +242,16 @@ def _nan_text(name: str, X) -> str:
     )
 
 
+def _is_missing(X) -> Any:
+    """Which entries are missing. Only tables of pandas hold others than NaN."""
+    is_of_pandas = hasattr(X, "iloc")
+    return pd.isna(X) if is_of_pandas else np.isnan(np.asarray(X, np.float64))
+
+
 def _rows_text(is_missing: Any, index: Any) -> str:
     """How many rows are missing, and the first of them by its label or number."""
     rows = np.flatnonzero(is_missing)
-    labelled = isinstance(index, pd.Index)
+    labelled = is_index(index)
     first = repr(str(index[rows[0]])) if labelled else f"row {rows[0]}"
     return f"{len(rows)} row(s), the first of them {first}"
 
@@ -268,19 +272,6 @@ def _our_advice(name: str, X) -> Iterator[None]:
             f" apart, set series_id={column!r}; else make numbers of it, for example"
             " with OneHotEncoder in a pipeline, or leave it out."
         ) from None
-
-
-def _stand_in(estimator, like: InputShape | None):
-    """An estimator of the same class for scikit-learn's checks to read and to write.
-
-    They set what they have seen as attributes, and compare with them.
-    """
-    seen: Any = object.__new__(type(estimator))
-    if like is not None:
-        seen.n_features_in_ = like.n_features
-        if like.feature_names is not None:
-            seen.feature_names_in_ = np.array(like.feature_names, dtype=object)
-    return seen
 
 
 def _check_windows(
@@ -333,20 +324,12 @@ def common_names(tables, like: InputShape | None) -> tuple[str, ...] | None:
 
 def _check_stack(estimator, X, padded=False) -> np.ndarray:
     check_numbers("X", X)
-    return check_array(
-        np.where(padded, 0, X) if np.any(padded) else X,
-        dtype=np.float32,
-        allow_nd=True,
-        ensure_all_finite="allow-nan",
-        estimator=estimator,
-        input_name="X",
-    )
+    values = np.where(padded, 0, X) if np.any(padded) else X
+    return estimator._checked_array(values, "X", is_stack=True)
 
 
 def check_window(estimator, window, k: int) -> np.ndarray:
     name = f"X[{k}]"
     check_numbers(name, window)
     with _our_advice(name, window):
-        return check_array(
-            window, dtype=np.float32, estimator=estimator, input_name=name
-        )
+        return estimator._checked_array(window, name)

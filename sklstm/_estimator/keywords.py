@@ -160,6 +160,8 @@ def _place(estimator: Any, keyword: str, trains: bool) -> str:
     words = _OF_TRAINING if trains else _OF_READING
     if keyword in words:
         return f" {words[keyword]}."
+    if not hasattr(estimator, "get_params"):
+        return ""
     owner, valid = type(estimator).__name__, estimator.get_params(deep=False)
     if keyword in valid:
         return (

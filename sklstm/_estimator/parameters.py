@@ -20,7 +20,7 @@ from sklstm._estimator.keywords import check_keywords
 from sklstm._network.losses import pack_loss, unpack_loss
 
 # before scikeras, which imports it loudly
-from sklstm._tensorflow import keras, start_devices
+from sklstm._tensorflow.imported import keras, start_devices
 from sklstm._training.recipe import refuse_lost_settings
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from sklstm._checks import check_weights
+from sklstm._compiled.optimizers import learning_rate_of
 from sklstm._compiled.outputs import walk_on, zero_state
-from sklstm._compiled.training_program import learning_rate_of
 from sklstm._estimator import tiled
 from sklstm._estimator.encoded import inputs_of, targets_of, with_context
 from sklstm._estimator.following import Following, follow, learn_axis

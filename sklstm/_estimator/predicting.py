@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils import check_array
 
 from sklstm._checks import check_positive_int
 from sklstm._estimator import sliding, tiled
@@ -183,9 +182,8 @@ class Predicting(FittedAttributes):
 
     def _check_fed_rows(self, rows, fitted: Fitted) -> np.ndarray:
         if isinstance(rows, np.ndarray):
-            return check_array(
-                rows, dtype=fitted.input_shape.dtype, input_name="the row fed back"
-            )
+            dtype = fitted.input_shape.dtype
+            return self._checked_array(rows, "the row fed back", dtype)
         return check_X(self, rows, replace(fitted.input_shape, series_id=None))[0]
 
     def lane_table(self, X) -> np.ndarray:

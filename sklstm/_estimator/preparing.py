@@ -21,6 +21,7 @@ from sklstm._estimator.choosing_sizes import choose_batch_size, choose_sequence_
 from sklstm._estimator.encoded import lesson_of
 from sklstm._estimator.fitted_attributes import FittedAttributes
 from sklstm._estimator.given import Given
+from sklstm._estimator.parameters import RoutedParameters
 from sklstm._estimator.prepared import Prepared
 from sklstm._estimator.sample_weights import check_sample_weight, without_missing
 from sklstm._estimator.settings import Settings
@@ -29,7 +30,7 @@ from sklstm._network.cells import CELLS
 from sklstm._training.recipe import Recipe, stacked_recipe, user_recipe
 
 
-class Preparing(FittedAttributes):
+class Preparing(FittedAttributes, RoutedParameters):
     """What `fit` and `partial_fit` have in common before they train.
 
     A subclass says what its targets are, ``_learn_target(y, loss)``, and how rows are

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._estimator import sliding, tiled
 from sklstm._estimator.encoded import answers_of
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given, unnamed
+from sklstm._later import pd
 from sklstm._rows.series import RowLabels, as_ids, is_id, match_series
 from sklstm._rows.state import NEVER, joined_states
 from sklstm._training.fitted import Fitted

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sklstm._checks import check_enough_rows, check_enough_windows
 from sklstm._compiled.device_arrays import Parameters
-from sklstm._compiled.forward_program import STATELESS_LANES
 from sklstm._compiled.outputs import walk, walk_on
 from sklstm._estimator.following import Following
 from sklstm._estimator.given import Given
 from sklstm._estimator.tiled import rows_since_start
-from sklstm._rows.lanes import FitPlan
+from sklstm._rows.lanes import STATELESS_LANES, FitPlan
 from sklstm._rows.state import NEVER, RecurrentState
 from sklstm._rows.windows import Windows
-from sklstm._training.epoch_loop import Validation
 from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
-from sklstm._training.train import Curriculum
+
+if TYPE_CHECKING:
+    from sklstm._training.train import Curriculum
 
 
 def training_windows(given: Given, begins: np.ndarray, recipe: Recipe) -> Windows:
@@ -59,6 +60,9 @@ def curriculum(
 
     Rows are series by series; the last share of each is held out.
     """
+    from sklstm._training.epoch_loop import Validation
+    from sklstm._training.train import Curriculum
+
     counts = np.bincount(given.labels.codes)
     n_train = counts - (counts * validation_split).astype(int)
     within = np.arange(len(windows)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -7,6 +7,7 @@ each series has a lane of its own, and advances by one step with each of its row
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from sklstm._rows.state import NEVER, RecurrentState
 from sklstm._rows.tiles import PlainRows, TilePlan, Tiles
 from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe
-from sklstm._training.train import Curriculum, WalkedValidation
+
+if TYPE_CHECKING:
+    from sklstm._training.train import Curriculum
 
 
 def plan(
@@ -67,6 +70,8 @@ def curriculum(
     seed: int,
 ) -> Curriculum:
     """What to train on and what to hold out. Rows are series by series."""
+    from sklstm._training.train import Curriculum, WalkedValidation
+
     network = recipe.network
     tile_plan, held_out = plan(
         given,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sklstm._checks import check_units
-from sklstm._compiled.training_program import learning_rate_of, optimizer_key
+from sklstm._compiled.optimizers import learning_rate_of, optimizer_key
 from sklstm._network.architecture import StackedLSTM
 from sklstm._network.losses import loss_key, loss_name
 from sklstm._tensorflow import keras

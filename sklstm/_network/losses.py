@@ -74,8 +74,18 @@ class PackedLoss:
     attributes: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class LossFacts:
+    """What predicting asks of a loss, where the loss itself is not at hand."""
+
+    name: str
+    from_logits: bool
+
+
 def loss_name(loss: Any) -> str:
     """Snake-case name of a loss given as a name, a class, an object or a function."""
+    if isinstance(loss, LossFacts):
+        return loss.name
     if isinstance(loss, str):
         try:
             loss = keras.losses.get(loss)
@@ -118,6 +128,8 @@ def loss_key(loss: Any) -> Any:
 
 def pack_loss(loss: Any) -> Any:
     """`loss` in a form that keeps all settings when it is copied or pickled."""
+    if loss is None or isinstance(loss, LossFacts):  # in serving, without Keras
+        return loss
     if isinstance(loss, keras.losses.Loss) and is_kerass_own(loss):
         return PackedLoss(type(loss), dict(vars(loss)))
     return loss

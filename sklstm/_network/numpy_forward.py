@@ -7,12 +7,10 @@ microseconds. Both give the same answers up to rounding.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from sklstm._network.architecture import StackedLSTM
 from sklstm._rows.lanes import EMPTY
@@ -207,9 +205,14 @@ def _where(mask, values, otherwise) -> tuple:
     return tuple(np.where(mask, *pair) for pair in pairs)
 
 
-#: Of the head, by name.
-ACTIVATIONS = {
-    "linear": lambda z: z,
-    "sigmoid": expit,
-    "softmax": functools.partial(softmax, axis=1),
-}
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -z))  # small values to their last digit
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+#: Of the head, by name. SciPy has them too, but is not needed for serving otherwise.
+ACTIVATIONS = {"linear": lambda z: z, "sigmoid": _sigmoid, "softmax": _softmax}

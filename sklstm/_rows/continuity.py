@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from sklstm._later import pd
 from sklstm._rows.series import RowLabels
 
 NEVER = np.iinfo(np.int64).min  # the ordinal of "no row was seen"

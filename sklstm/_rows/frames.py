@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+from sklstm._later import pd
 
 
 def as_pandas(table: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EMPTY = -1
+STATELESS_LANES = 256  # windows at once where no state ties them to a lane
 
 
 def lay_in_lanes(ends: np.ndarray, position: int, batch_size: int) -> np.ndarray:

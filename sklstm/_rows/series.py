@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from sklstm._later import is_index, pd
 from sklstm._rows.frames import as_pandas
 
 
@@ -40,7 +40,7 @@ class RowLabels:
     (['sales'], ['b', 'a'], [0, 1, 0])
     """
 
-    ids: pd.Index | None
+    ids: Any  # an Index, or None; of sequences a range of their numbers
     codes: np.ndarray
     time: pd.Index | None
 
@@ -83,10 +83,11 @@ def read_labels(X: Any, series_id: Any = None) -> tuple[Any, RowLabels]:
         has no columns for ids, or an id is missing; where the last level of a
         MultiIndex is no time; where both `series_id` and a MultiIndex are given.
     """
-    index = X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+    index = getattr(X, "index", None)
+    index = index if is_index(index) else None
     if series_id is not None:
         return _read_id_columns(X, series_id, index)
-    if isinstance(index, pd.MultiIndex):
+    if index is not None and isinstance(index, pd.MultiIndex):
         return X, _read_levels(index)
     codes = np.zeros(_n_rows(X), np.int64)
     return X, RowLabels(None, codes, _time_of(index))
@@ -153,9 +154,11 @@ def _level(index: pd.MultiIndex, i: int) -> str:
 
 def _time_of(index: pd.Index | None) -> pd.Index | None:
     """The time that a single-level index of rows tells, if it tells any."""
+    if index is None:
+        return None
     if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1:
         return None  # every new frame has this index
-    return None if index is None else _as_time(index)
+    return _as_time(index)
 
 
 def _as_time(index: pd.Index) -> pd.Index | None:

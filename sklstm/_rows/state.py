@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+from sklstm._later import pd
 
 NEVER = np.iinfo(np.int64).min  # the time label of no row
 LARGEST = np.finfo(np.float32).max  # of the numbers that rows and states hold

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from sklstm._later import pd
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.windows import Windows, digest
 

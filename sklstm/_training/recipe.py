@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from sklstm._compiled.device_arrays import Parameters
+from sklstm._compiled.optimizers import learning_rate_of, optimizer_key
 from sklstm._compiled.program_pool import POOL
-from sklstm._compiled.training_program import learning_rate_of, optimizer_key
 from sklstm._network.architecture import StackedLSTM, UserNetwork, sharing_key
 from sklstm._network.losses import check_taken_apart, pack_loss, unpack_loss
 from sklstm._tensorflow import keras

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklstm._compiled.device_arrays import LayerStates, Parameters, Rows
+from sklstm._compiled.optimizers import learning_rate_of
 from sklstm._compiled.outputs import walk_series
 from sklstm._compiled.program_pool import POOL
-from sklstm._compiled.training_program import Trainer, learning_rate_of
+from sklstm._compiled.training_program import Trainer
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._rows.tiles import PlainRows, Tiles
 from sklstm._rows.windows import Windows

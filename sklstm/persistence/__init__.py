@@ -13,15 +13,15 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from sklstm._archive import Arrays, PersistenceError, read, write
+from sklstm._later import is_index
 from sklstm._network.architecture import StackedLSTM, UserNetwork
 from sklstm._network.losses import PinballLoss
 from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows
+from sklstm._training.fitted import Fitted
 from sklstm._training.recipe import Recipe, compiled_choices
 from sklstm.persistence._keras_config import NotDataError
 from sklstm.persistence._plain import encode, encode_array, encode_each, what_is
@@ -133,6 +133,8 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
         For labels that are neither numbers nor strings, for ids of series that are no
         data, and for an entry of the history that is no number.
     """
+    from sklearn.utils.validation import check_is_fitted
+
     check_is_fitted(estimator)
     fitted, arrays = estimator._fitted, Arrays()
     recipe, learnt = fitted.recipe, fitted.parameters
@@ -140,7 +142,6 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
     _put(arrays, "seeds", learnt.seeds)
     _put(arrays, "slots", learnt.slots)
     _put(arrays, "initial_weights", fitted.initial.weights)
-    ids = IdsWriter(arrays)
     lacking: dict[str, str] = {}
     header = {
         "class": type(estimator).__name__,
@@ -155,14 +156,25 @@ def describe(estimator) -> tuple[dict[str, Any], Arrays]:
             "epochs": int(fitted.epochs),
             "share": float(fitted.share),
         },
-        "input": _put_input(arrays, ids, fitted),
-        "encoder": put_encoder(arrays, ids, fitted.encoder),
         "history": _put_history(arrays, fitted.history),
-        "states": _put_states(arrays, ids, fitted),
-        "series": ids.described,
+        **put_record(arrays, fitted),
         "lacking": lacking,
     }
     return header, arrays
+
+
+def put_record(arrays: Arrays, fitted: Fitted) -> dict[str, Any]:
+    """What a fit knows of rows and series, and its states; the arrays go into `arrays`.
+
+    That is all which a predictor changes of what was saved.
+    """
+    ids = IdsWriter(arrays)
+    return {
+        "input": _put_input(arrays, ids, fitted),
+        "encoder": put_encoder(arrays, ids, fitted.encoder),
+        "states": _put_states(arrays, ids, fitted),
+        "series": ids.described,
+    }
 
 
 def _encoded(
@@ -272,7 +284,7 @@ def _put_input(arrays: Arrays, ids: IdsWriter, fitted) -> dict[str, Any]:
 
 def _encode_columns(series_id: Any) -> Any:
     """The columns that tell series apart; an index of them as a list."""
-    return encode(list(series_id) if isinstance(series_id, pd.Index) else series_id)
+    return encode(list(series_id) if is_index(series_id) else series_id)
 
 
 def _put_training_rows(

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._archive import PersistenceError, shortly
+from sklstm._later import pd
 
 LARGEST_SIDE = 2**31 - 1  # how long a side of an array may be
 Check = Callable[[Any], bool]
@@ -102,6 +102,11 @@ class Store:
     def take_all(self, prefix: str, like: list[tuple[tuple, str]]) -> list[np.ndarray]:
         """The arrays ``prefix/0``, ``prefix/1``, ..., one for each shape and dtype."""
         return [self.take(f"{prefix}/{i}", *one) for i, one in enumerate(like)]
+
+    def leave(self, prefix: str) -> None:
+        """Leave the arrays ``prefix/0``, ``prefix/1``, ... where they are, unread."""
+        for i in range(len(self.shapes(prefix))):
+            del self._left[f"{prefix}/{i}"]
 
     def close(self) -> None:
         """Raise PersistenceError if an array has not been taken."""

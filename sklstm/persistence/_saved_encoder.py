@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._archive import Arrays
 from sklstm._encoding.linear_skip import LinearSkip
 from sklstm._encoding.row_encoder import RowEncoder
 from sklstm._encoding.scale import Scale
+from sklstm._later import pd
 from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm.persistence._checked import (
     LARGEST_SIDE,

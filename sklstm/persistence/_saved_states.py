@@ -11,10 +11,10 @@ import re
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._compiled.outputs import zero_state
 from sklstm._encoding.row_encoder import RowEncoder
+from sklstm._later import pd
 from sklstm._rows.continuity import TimeAxis
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.state import NEVER, RecurrentState

@@ -46,11 +46,11 @@ def class_target(fields: Fields, given_loss: Callable[[], Any]) -> ClassTarget:
     """The target of a classifier; a loss that the file lacks is `given_loss()`."""
     fields.take("kind", one_of("classes"))
     if "loss" not in fields.values:
-        return ClassTarget(_labels(fields), given_loss())
+        return ClassTarget(labels_of(fields), given_loss())
     loss = decode(fields.values["loss"])
     if not is_loss(loss):
         raise damaged("the loss of its target", loss)
-    return ClassTarget(_labels(fields), loss)
+    return ClassTarget(labels_of(fields), loss)
 
 
 def is_loss(loss: Any) -> bool:
@@ -63,7 +63,7 @@ def is_loss(loss: Any) -> bool:
     return loss is None or (callable(loss) and not is_metric)
 
 
-def _labels(fields: Fields) -> np.ndarray:
+def labels_of(fields: Fields) -> np.ndarray:
     """Labels as `numpy.unique` gives them: two or more, in order, each once."""
     labels = decode(fields.take("classes", is_dict))
     try:

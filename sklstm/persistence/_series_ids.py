@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklstm._archive import Arrays, PersistenceError
+from sklstm._later import pd
 from sklstm.persistence._checked import (
     Fields,
     Store,

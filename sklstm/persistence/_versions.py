@@ -8,8 +8,6 @@ network is built by Keras itself.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,6 +22,9 @@ _LIBRARIES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
 def versions() -> dict[str, str]:
     """Those of this process, by name."""
+    import importlib.metadata  # which takes a while, and predicting does not need it
+    import platform
+
     return {
         "sklstm": sklstm.__version__,
         "python": platform.python_version(),
