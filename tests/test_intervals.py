@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -253,6 +254,23 @@ def test_reseed_and_set_states_go_back():
         model.set_states(moved).predict_interval([[0.0]]), now
     )
     np.testing.assert_array_equal(model.reset_states().predict_interval([[0.0]]), now)
+
+
+def test_threads_read_whole_levels_while_one_observes():
+    """Each width read is one that a loop without threads has between two rows."""
+    model, alone = repeated(ERRORS[:200]), repeated(ERRORS[:200])
+    later = 5 * ERRORS[200:300]
+    widths = {alone.predict_interval([[0.0]])[0, 1]}
+    for error in later:
+        widths.add(alone.observe([[0.0]], [error]).predict_interval([[0.0]])[0, 1])
+    with ThreadPoolExecutor(2) as pool:
+        reading = [
+            pool.submit(lambda: model.predict_interval([[0.0]])[0, 1])
+            for _ in range(200)
+        ]
+        for error in later:
+            model.observe([[0.0]], [error])
+    assert {one.result() for one in reading} <= widths
 
 
 def test_intervals_of_several_outputs_have_levels_of_their_own():

@@ -40,6 +40,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         """Forget the rows seen: zero state, and no forecast under way.
 
         Scores and level are kept: they tell of the estimator, not of the last rows.
+        With a `horizon`, forecasts of all series that wait for values are dropped.
 
         Parameters
         ----------

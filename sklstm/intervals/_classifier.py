@@ -35,6 +35,8 @@ from sklstm.model_selection._target import Target
 from sklstm.model_selection._timeline import Timeline, read_series
 from sklstm.persistence._checked import Fields, is_count
 
+ROUNDING = 1e-6  # of probabilities in float32, whose sums are scores
+
 
 class ConformalClassifier(ClassifierMixin, BaseConformal):
     r"""Sets of labels that hold the true one, adapted row by row.
@@ -57,8 +59,8 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
     adaptive : bool, default=True
         Whether `observe` and `step` adapt scores and level.
     conformity_score : {"lac", "aps"}, default="lac"
-        "lac" gives the smallest sets, which may be empty; "aps" larger ones, whose
-        coverage differs less between rows that are hard and easy to tell.
+        "lac" aims at small sets, which may be empty; "aps" at a coverage that differs
+        less between rows that are hard and easy to tell.
 
     Attributes
     ----------
@@ -350,7 +352,8 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         return online.walk(labels, made, told, coverage)
 
     def _sets(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-        return label_scores(self.conformity_score, probabilities) <= thresholds[:, 0]
+        scores = label_scores(self.conformity_score, probabilities)
+        return scores <= thresholds[:, 0] + ROUNDING
 
     def _facts(self) -> dict[str, Any]:
         """What `fit` has found, as JSON."""
