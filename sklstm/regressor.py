@@ -12,7 +12,7 @@ from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sample_weights import weighted_r2
 from sklstm._estimator.sequences import flat_if_sequences
-from sklstm._network.losses import PinballLoss
+from sklstm._network.pinball_loss import PinballLoss
 from sklstm._network.targets import ContinuousTarget, QuantileTarget
 from sklstm._training.fitted import Fitted
 

@@ -25,7 +25,8 @@ from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor, stream
 from sklstm._compiled import outputs
 from sklstm._encoding.learning import weighted_quantiles
 from sklstm._estimator.choosing_epochs import row_errors
-from sklstm._network.losses import PinballLoss, by_output, by_target
+from sklstm._network.losses import by_output, by_target
+from sklstm._network.pinball_loss import PinballLoss
 from sklstm._network.targets import QuantileTarget
 from sklstm.persistence import PersistenceError, describe, rebuild
 

@@ -69,8 +69,8 @@ CLASS_WEIGHTS = [
     Way("of float32", lambda a: {"up": np.float32(2), "down": 1}),
     Way("by np.str_", lambda a: {np.str_("up"): 2, np.str_("down"): 1}),
     Way("a word", lambda a: "even", "'class_weight'|class_weight", ValueError),
-    Way("a list", lambda a: [1, 2], "class_weight", ValueError),
-    Way("a number", lambda a: 3, "class_weight", ValueError),
+    Way("a list", lambda a: [1, 2], "class_weight must be a dict", TypeError),
+    Way("a number", lambda a: 3, "class_weight must be a dict", TypeError),
     Way("a stranger", lambda a: {"left": 2}, r"classes, \['left'\]|class_weight"),
 ]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._network.losses import PinballLoss, loss_name
+from sklstm._network.losses import is_pinball, loss_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class QuantileTarget(ContinuousTarget):
 
     def encode(self, y: np.ndarray, n_outputs: int, loss: Any) -> np.ndarray:
         """Network targets of shape (n, width), each number once for each quantile."""
-        if not isinstance(loss, PinballLoss):
+        if not is_pinball(loss):
             raise ValueError(
                 "loss='quantile' trains a network to predict quantiles, but the model"
                 f" function returned a model compiled with the loss {loss_name(loss)}."

@@ -17,7 +17,7 @@ import numpy as np
 from sklstm._archive import Arrays, PersistenceError, read, write
 from sklstm._later import is_index
 from sklstm._network.architecture import StackedLSTM, UserNetwork
-from sklstm._network.losses import PinballLoss
+from sklstm._network.losses import is_pinball
 from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._rows.state import RecurrentState
 from sklstm._rows.training_rows import TrainingRows
@@ -251,7 +251,7 @@ def _describe_target(
 
 def _describe_training(recipe: Recipe, lacking: dict[str, str]) -> dict[str, Any]:
     parts = {part: getattr(recipe, part) for part in PARTS}
-    if isinstance(recipe.loss, PinballLoss):
+    if is_pinball(recipe.loss):
         parts["loss"] = "quantile"  # with the levels of the target
     encoded, left_out = encode_each(parts)
     asked_rate = encode(recipe.asked_rate)

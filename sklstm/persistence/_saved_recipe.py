@@ -13,7 +13,6 @@ from sklstm._archive import PersistenceError
 from sklstm._compiled.device_arrays import Parameters
 from sklstm._compiled.program_pool import POOL
 from sklstm._network.architecture import UserNetwork
-from sklstm._network.losses import PinballLoss
 from sklstm._network.targets import ClassTarget, ContinuousTarget, QuantileTarget
 from sklstm._tensorflow import keras
 from sklstm._training.recipe import Recipe, compiled_choices, user_network
@@ -173,6 +172,8 @@ class SavedRecipe(SavedNetwork):
         if isinstance(target, QuantileTarget):
             if loss != "quantile":
                 raise damaged("its loss, for a target of quantiles", loss)
+            from sklstm._network.pinball_loss import PinballLoss
+
             loss = PinballLoss(target.quantiles)
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise damaged("its optimizer", optimizer)
