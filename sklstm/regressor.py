@@ -105,13 +105,13 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ``params`` (those of the estimator), it is given these too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
-        n_features_in_) and one output of shape (batch_size, n_outputs_), and with
+        n_features) and one output of shape (batch_size, n_outputs), and with
         ``stateful=meta["stateful"]`` in its recurrent layers; a stateful network needs
         at least one of them. If it is compiled, its own optimizer, loss and metrics are
         used.
 
         With tiled windows ``meta["return_sequences"]`` is True, and the output has
-        shape (batch_size, sequence_length, n_outputs_): pass
+        shape (batch_size, sequence_length, n_outputs): pass
         ``return_sequences=meta["return_sequences"]`` to the last recurrent layer. Then
         ``meta["stateful"]`` is True and ``batch_size`` a number even if
         ``stateful=False``, since the training loop itself resets the state at each cut.
@@ -210,7 +210,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         With tiled windows it has a lane for each series, in the order of `series_`.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X was a frame.
 
     Raises

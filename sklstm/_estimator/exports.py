@@ -173,7 +173,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         model : keras.Model
-            Its input has shape (batch_size, sequence_length, n_features_in_), the first
+            Its input has shape (batch_size, sequence_length, n_features), the first
             of them None in a stateless model. With `scale` or `linear_skip` it takes
             rows as the network is given them, and returns scaled targets.
 
