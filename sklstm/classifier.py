@@ -396,6 +396,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.partial_fit(X[40:], y[40:]).state_.position.tolist()
+        [60]
         """
         if unknown:
             refuse_keywords(self, "partial_fit", unknown, trains=True)
@@ -441,6 +451,17 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> p = model.predict_proba(X[40:])   # columns "down" and "up"
+        >>> bool(np.allclose(p.sum(axis=1), 1))
+        True
         """
         if unknown:
             refuse_keywords(self, "predict_proba", unknown)
@@ -468,6 +489,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> bool(model.score(X[40:], y[40:]) > 0.9)
+        True
         """
         if unknown:
             refuse_keywords(self, "score", unknown)

@@ -423,6 +423,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.partial_fit(X[40:], y[40:]).state_.position.tolist()
+        [59]
         """
         if unknown:
             refuse_keywords(self, "partial_fit", unknown, trains=True)
@@ -452,6 +462,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; ValueError also for weights of another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> bool(model.score(X[40:], y[40:]) > 0.9)
+        True
         """
         if unknown:
             refuse_keywords(self, "score", unknown)

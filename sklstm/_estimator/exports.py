@@ -153,6 +153,16 @@ class Exports(FittedAttributes):
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> [weights.shape for weights in model.get_weights()][:3]
+        [(3, 16), (4, 16), (16,)]
         """
         return copied(self._record().parameters.weights)
 
@@ -184,6 +194,16 @@ class Exports(FittedAttributes):
         TypeError, ValueError
             If `batch_size` is no positive integer, or a ``model=`` function returns no
             model that fits it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.rebuild(2).output_shape[-1]
+        1
         """
         fitted = self._record()
         batch_size = check_positive_int("batch_size", batch_size)
