@@ -45,7 +45,8 @@ default_role = "autolink"  # `fit` in a docstring: a link where there is such a 
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(sklearn|keras|matplotlib|numpy|pandas|joblib)\..*"),
-    ("py:class", r"(Any|optional)"),
+    # Attributes, which the page of their class describes, and a method of scikit-learn.
+    ("py:obj", r"([a-z_]+_|position|last_seen|last_output|set_output)"),
 ]
 
 html_theme = "pydata_sphinx_theme"
@@ -53,10 +54,12 @@ html_title = "sklstm"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["sklstm.css"]
+html_sidebars = {page: [] for page in ("index", "start")}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
+    "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "footer_end": [],
     "pygments_light_style": "tango",
@@ -75,7 +78,7 @@ AWAITED = {
 for page, module in AWAITED.items():
     if not (HERE.parent / "sklstm" / module).exists():
         exclude_patterns += [f"{page}.md", f"api/{page}.rst"]
-        suppress_warnings = ["toc.excluded"]
+        suppress_warnings = ["toc.excluded", "toc.not_readable"]
 
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "cache"  # a page runs again where its own code has changed
