@@ -91,6 +91,7 @@ nb_merge_streams = True
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings have the types
 numpydoc_show_class_members = False  # the template of classes lists methods itself
 numpydoc_class_members_toctree = False

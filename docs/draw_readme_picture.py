@@ -34,7 +34,7 @@ def main() -> None:
     ahead = model.forecast(24, X_future=known[:24])
     look["index"] = look["index"][:24]  # the first row fed is the first of the days
     ForecastDisplay.from_predictions(None, ahead, label="a day ahead", ax=axes, **look)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.27, 1))
+    axes.legend(loc="upper left", bbox_to_anchor=(0.61, 1))
     axes.set_title("Three days that the model has not seen")
     figure.savefig(PICTURE, metadata={"Date": None})
 
