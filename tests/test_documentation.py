@@ -87,7 +87,7 @@ def test_public_names_and_methods_of_the_estimators_have_an_example():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_of_a_page_is_executed_by_the_build(page):
     kinds = set(re.findall(r"^```(\S+)", page.read_text(), re.MULTILINE))
-    # Shell commands are those of README.md, which `.ci/run` takes from there.
+    # Shell commands install; `.ci/run` runs those of README.md.
     assert kinds <= {"{code-cell}", "{toctree}", "{include}", "sh"}
     if "{code-cell}" in kinds:
         assert page.read_text().startswith("---\nfile_format: mystnb\n")
