@@ -56,7 +56,20 @@ Arrays = dict[str, np.ndarray]
 
 
 class PersistenceError(ValueError):
-    """A file that cannot be loaded, or an estimator that cannot be saved as data."""
+    """A file that cannot be loaded, or an estimator that cannot be saved as data.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklstm import StatefulLSTMRegressor
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "notes.txt")
+    ...     written = path.write_text("no estimator")
+    ...     StatefulLSTMRegressor.load(path)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    sklstm.persistence.PersistenceError: ...notes.txt...
+    """
 
     __module__ = "sklstm.persistence"  # where users find it
 

@@ -106,13 +106,13 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         it is given these too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
-        n_features_in_) and one output of shape (batch_size, n_outputs_), and with
+        n_features) and one output of shape (batch_size, n_outputs), and with
         ``stateful=meta["stateful"]`` in its recurrent layers; a stateful network needs
         at least one of them. If it is compiled, its own optimizer, loss and metrics are
         used.
 
         With tiled windows ``meta["return_sequences"]`` is True, and the output has
-        shape (batch_size, sequence_length, n_outputs_): pass
+        shape (batch_size, sequence_length, n_outputs): pass
         ``return_sequences=meta["return_sequences"]`` to the last recurrent layer. Then
         ``meta["stateful"]`` is True and ``batch_size`` a number even if
         ``stateful=False``, since the training loop itself resets the state at each cut.
@@ -216,7 +216,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         With tiled windows it has a lane for each series, in the order of `series_`.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X was a frame.
     classes_ : ndarray of shape (n_classes,)
         The labels, in the order of the columns of `predict_proba`.
@@ -398,6 +398,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations in X.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.partial_fit(X[40:], y[40:]).state_.position.tolist()
+        [60]
         """
         if unknown:
             refuse_keywords(self, "partial_fit", unknown, trains=True)
@@ -443,6 +453,17 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> p = model.predict_proba(X[40:])   # columns "down" and "up"
+        >>> bool(np.allclose(p.sum(axis=1), 1))
+        True
         """
         if unknown:
             refuse_keywords(self, "predict_proba", unknown)
@@ -470,6 +491,16 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMClassifier
+        >>> X = np.sin(np.arange(60) / 4)[:, np.newaxis]
+        >>> y = np.where(X[:, 0] > 0, "up", "down")
+        >>> model = StatefulLSTMClassifier(4, epochs=1).fit(X[:40], y[:40])
+        >>> bool(model.score(X[40:], y[40:]) > 0.9)
+        True
         """
         if unknown:
             refuse_keywords(self, "score", unknown)

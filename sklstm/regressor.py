@@ -121,13 +121,13 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ``params`` (those of the estimator), it is given these too.
 
         The model must be built, with one input of shape (batch_size, sequence_length,
-        n_features_in_) and one output of shape (batch_size, n_outputs_), and with
+        n_features) and one output of shape (batch_size, n_outputs), and with
         ``stateful=meta["stateful"]`` in its recurrent layers; a stateful network needs
         at least one of them. If it is compiled, its own optimizer, loss and metrics are
         used.
 
         With tiled windows ``meta["return_sequences"]`` is True, and the output has
-        shape (batch_size, sequence_length, n_outputs_): pass
+        shape (batch_size, sequence_length, n_outputs): pass
         ``return_sequences=meta["return_sequences"]`` to the last recurrent layer. Then
         ``meta["stateful"]`` is True and ``batch_size`` a number even if
         ``stateful=False``, since the training loop itself resets the state at each cut.
@@ -238,7 +238,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         With tiled windows it has a lane for each series, in the order of `series_`.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X was a frame.
 
     Raises
@@ -468,6 +468,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             stays as it was.
         TypeError
             For parameters of a wrong type, and for dates or durations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.partial_fit(X[40:], y[40:]).state_.position.tolist()
+        [59]
         """
         if unknown:
             refuse_keywords(self, "partial_fit", unknown, trains=True)
@@ -502,6 +512,16 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; ValueError also for weights of another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> bool(model.score(X[40:], y[40:]) > 0.9)
+        True
         """
         if unknown:
             refuse_keywords(self, "score", unknown)

@@ -160,6 +160,16 @@ class Exports(FittedAttributes):
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> [weights.shape for weights in model.get_weights()][:3]
+        [(3, 16), (4, 16), (16,)]
         """
         return copied(self._record().parameters.weights)
 
@@ -180,7 +190,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         model : keras.Model
-            Its input has shape (batch_size, sequence_length, n_features_in_), the first
+            Its input has shape (batch_size, sequence_length, n_features), the first
             of them None in a stateless model. With `scale` or `linear_skip` it takes
             rows as the network is given them, and returns scaled targets.
 
@@ -191,6 +201,16 @@ class Exports(FittedAttributes):
         TypeError, ValueError
             If `batch_size` is no positive integer, or a ``model=`` function returns no
             model that fits it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.rebuild(2).output_shape[-1]
+        1
         """
         fitted = self._record()
         batch_size = check_positive_int("batch_size", batch_size)

@@ -134,6 +134,16 @@ class Fitting(Preparing):
         RuntimeWarning
             If training is interrupted after the first epoch: the last whole one stands.
             If a checkpoint cannot be written: training goes on without.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.state_.position.tolist()   # rows that the state has seen
+        [40]
         """
         if unknown:
             refuse_keywords(self, "fit", unknown, trains=True)

@@ -99,6 +99,14 @@ class RoutedParameters(BaseWrapper):
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> model = StatefulLSTMRegressor(8)
+        >>> model = model.set_params(units=16, optimizer__learning_rate=0.01)
+        >>> model.units, model.get_params()["optimizer__learning_rate"]
+        (16, 0.01)
         """
         self._check_names(params)
         routed = {name: params.pop(name) for name in list(params) if "__" in name}

@@ -86,6 +86,19 @@ class Predicting(FittedAttributes):
         -----
         ContinuityWarning
             If labels tell that rows are missing, unless `on_gap` says otherwise.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.predict(X[40:]).shape   # of the rows that follow
+        (19,)
+        >>> at_once = model.predict(X)   # the rows of the fit, and those that follow
+        >>> bool(np.allclose(at_once[40:], model.predict(X[40:]), atol=1e-5))
+        True
         """
         if unknown:
             refuse_keywords(self, "predict", unknown)
@@ -144,6 +157,19 @@ class Predicting(FittedAttributes):
             holds dates or durations.
         KeyError
             If there is no series of that id.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.forecast(3).shape
+        (3,)
+        >>> ahead = model.forecast(3, start=X[40:45])   # after five more rows
+        >>> bool(np.isclose(ahead[0], model.predict(X[40:45])[-1], atol=1e-5))
+        True
         """
         fitted = self._record()
         n_steps = check_positive_int("n_steps", n_steps)

@@ -51,6 +51,16 @@ class StateCalls(FittedAttributes):
             If the estimator is not fitted.
         KeyError
             If there is no series of that id.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> model.reset_states().get_states().is_cold
+        True
         """
         fitted = self._record()
         state = fitted.state
@@ -85,6 +95,18 @@ class StateCalls(FittedAttributes):
             If there is no series of that id.
         ValueError
             With sliding windows in a stateful network, which carries one series only.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> days = pd.date_range("2025-01-01", periods=30)
+        >>> index = pd.MultiIndex.from_product([["north", "south"], days])
+        >>> X = pd.DataFrame({"sales": np.sin(np.arange(60) / 4)}, index)
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X, X["sales"])
+        >>> model.forget("north").series_.tolist()
+        ['south']
         """
         fitted = self._record()
         ids = as_ids(fitted.state.series, series)
@@ -113,6 +135,18 @@ class StateCalls(FittedAttributes):
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> before = model.predict(X[40:45])
+        >>> moved = model.observe(X[40:50])
+        >>> bool((moved.reseed_states().predict(X[40:45]) == before).all())
+        True
         """
         fitted = self._record()
         self._move_to(fitted.in_state(fitted.seeded))
@@ -136,6 +170,18 @@ class StateCalls(FittedAttributes):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> answers = model.predict(X[40:])
+        >>> rest = model.observe(X[40:50]).predict(X[50:])   # goes on ten rows later
+        >>> bool(np.allclose(rest, answers[10:], atol=1e-5))
+        True
         """
         self._move_to(self._advance(X)[2])
         return self
@@ -195,6 +241,18 @@ class StateCalls(FittedAttributes):
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As in `predict`; the state stays as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> answers = model.predict(X[40:42])
+        >>> one_by_one = [model.step(X[40:41]), model.step(X[41:42])]
+        >>> bool(np.allclose(np.concatenate(one_by_one), answers, atol=1e-5))
+        True
         """
         if unknown:
             refuse_keywords(self, "step", unknown)
@@ -221,6 +279,17 @@ class StateCalls(FittedAttributes):
             If the estimator is not fitted.
         KeyError
             If there is no series of that id.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> state = model.get_states()
+        >>> [h.shape for h in state.h]   # of each layer
+        [(1, 4)]
         """
         state = self._record().state
         if series is None:
@@ -253,6 +322,19 @@ class StateCalls(FittedAttributes):
         TypeError, ValueError
             If `state` is not a state, not one of this estimator's shapes, or not made
             of finite numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import StatefulLSTMRegressor
+        >>> series = np.sin(np.arange(60) / 4)
+        >>> X, y = series[:-1, np.newaxis], series[1:]
+        >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], y[:40])
+        >>> state = model.get_states()
+        >>> ahead = model.forecast(3)
+        >>> moved = model.observe(X[40:])
+        >>> bool((moved.set_states(state).forecast(3) == ahead).all())
+        True
         """
         fitted = self._record()
         if not isinstance(state, RecurrentState):

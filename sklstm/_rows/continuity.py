@@ -28,7 +28,23 @@ _WORKDAYS = "1111100"
 
 
 class ContinuityWarning(UserWarning):
-    """Rows do not follow those before them: some are missing, or out of order."""
+    """Rows do not follow those before them: some are missing, or out of order.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklstm import ContinuityWarning, StatefulLSTMRegressor
+    >>> days = pd.date_range("2025-01-01", periods=60)
+    >>> X = pd.DataFrame({"wave": np.sin(np.arange(60) / 4)}, days)
+    >>> model = StatefulLSTMRegressor(4, epochs=1).fit(X[:40], X["wave"][:40])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     answers = model.predict(X[42:])   # two days are missing
+    >>> [warning.category is ContinuityWarning for warning in caught]
+    [True]
+    """
 
 
 @dataclass(frozen=True)

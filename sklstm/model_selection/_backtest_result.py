@@ -65,6 +65,21 @@ class BacktestResult:
     worse. Of labels it is the share of errors spared. Forecasts whose truth is missing
     count for nothing, and those without a baseline for neither its score nor the skill
     over it. A score of the model over just the same rows is not given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import TimeSeriesSplit
+    >>> from sklstm import frame_series
+    >>> from sklstm.model_selection import backtest
+    >>> X, y = frame_series(np.sin(np.arange(60) / 4))
+    >>> folds = TimeSeriesSplit(2, test_size=10)
+    >>> result = backtest(Ridge(), X, y, cv=folds, horizon=2)
+    >>> result.predictions[["fold", "horizon"]].value_counts(sort=False).tolist()
+    [9, 9, 9, 9]
+    >>> result.errors_by_horizon().index.tolist()
+    [1, 2]
     """
 
     predictions: pd.DataFrame

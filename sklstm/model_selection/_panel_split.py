@@ -55,7 +55,7 @@ class PanelSplit(BaseCrossValidator):
     See Also
     --------
     sklearn.model_selection.TimeSeriesSplit : The same for one series.
-    sklstm.preprocessing.frame_series : Shift a panel into (X, y).
+    sklstm.frame_series : Shift a panel into (X, y).
 
     Notes
     -----

@@ -38,12 +38,13 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
     ----------
     n_features_in_ : int
         Number of features seen in :meth:`fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features seen in :meth:`fit`, where they were all strings.
     sequence_length_ : int
         T, as ``sequence_length`` was in the last call of :meth:`fit`.
-    context_ : ndarray of shape (min(n_rows, sequence_length_ - 1), n_features_in_)
-        The last rows of the data of :meth:`fit`, which windows reach back into.
+    context_ : ndarray of shape (n_kept, `n_features_in_`)
+        The last rows of the data of :meth:`fit`, which windows reach back into: one
+        fewer than a window has, or all if there are not so many.
 
     See Also
     --------
@@ -134,7 +135,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
         Returns
         -------
-        ndarray of shape (n_rows, sequence_length_, n_features)
+        ndarray of shape (n_rows, sequence_length, n_features)
             The windows, in a new array: of float32 if X is, else of float64.
 
         Raises
@@ -167,7 +168,7 @@ class SlidingWindow(  # type: ignore[call-arg]  # mypy skips scikit-learn's clas
 
         Returns
         -------
-        ndarray of shape (sequence_length_, n_features), dtype object
+        ndarray of shape (sequence_length, n_features), dtype object
             One name for each value of a window: "temp[t-1]" is feature "temp" one
             row before the window's last row, "temp[t]" is that last row's.
 

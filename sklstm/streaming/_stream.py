@@ -46,6 +46,24 @@ class Stream:
         ensemble.
     estimators : tuple of StatefulLSTMRegressor or StatefulLSTMClassifier
         All of those in an ensemble, in the order of its members; else the one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklstm import StatefulLSTMRegressor, stream
+    >>> series = np.sin(np.arange(60) / 4)
+    >>> X, y = series[:-1, np.newaxis], series[1:]
+    >>> lstm = StatefulLSTMRegressor(4, epochs=1, random_state=0)
+    >>> live = stream(make_pipeline(StandardScaler(), lstm).fit(X[:40], y[:40]))
+    >>> before = live.get_states()
+    >>> live.step(X[40:45]).shape   # predicts, and moves on
+    (5,)
+    >>> live.estimator is live.fitted[-1]   # the network, which sees scaled rows
+    True
+    >>> live.set_states(before).forecast(3).shape
+    (3,)
     """
 
     composite: Composite
