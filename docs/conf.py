@@ -69,17 +69,6 @@ html_theme_options = {
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 
-# Pages about modules that the package does not have yet are left out till it has them.
-AWAITED = {
-    "intervals": "intervals",
-    "quantiles": "_estimator/hidden_states.py",
-    "serving": "serving",
-}
-for page, module in AWAITED.items():
-    if not (HERE.parent / "sklstm" / module).exists():
-        exclude_patterns += [f"{page}.md", f"api/{page}.rst"]
-        suppress_warnings = ["toc.excluded", "toc.not_readable"]
-
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "cache"  # a page runs again where its own code has changed
 nb_execution_in_temp = True  # examples write pictures to the current folder

@@ -38,7 +38,7 @@ def _members(cls: type) -> Iterator[str]:
         for base in cls.__mro__
         if base.__module__.startswith("sklstm")
         for name in vars(base)
-        if not name.startswith("_")
+        if not name.startswith("_") and hasattr(cls, name)
     }
     for name in sorted(names):
         yield f"{name}{_parameters(inspect.getattr_static(cls, name))}"

@@ -20,11 +20,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("gallery/*.md"))
 README = (ROOT / "README.md").read_text()
 
-#: Of modules that other folders of the package import from, the names that users meet.
-MET_BY_USERS = {"streaming": {"stream", "Stream"}, "persistence": {"PersistenceError"}}
 #: What has its example where it is made, or at the method that it makes shorter.
 SHOWN_BY_OTHERS = {"fit_transform", "Predictor", "ClassifierPredictor"}
-#: Modules of the package; pages about others wait for them, see `docs/conf.py`.
 MODULES = {"sklstm"} | {
     f"sklstm.{m.name}" for m in pkgutil.iter_modules(sklstm.__path__)
 }
@@ -39,7 +36,7 @@ def public_objects() -> dict[str, object]:
         if module.name.startswith("_") or module.name in HOMES:
             continue
         home = importlib.import_module(f"sklstm.{module.name}")
-        for name in MET_BY_USERS.get(module.name, home.__all__):
+        for name in home.__all__:
             if not any(getattr(home, name) is other for other in found.values()):
                 found[f"sklstm.{module.name}.{name}"] = getattr(home, name)
     return found

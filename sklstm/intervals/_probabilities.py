@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sklstm.streaming import Network, stream
+from sklstm.streaming import stream
+from sklstm.streaming._composite import Network
 
 
 def step_probabilities(fitted: Any, X: Any, has_networks: bool) -> np.ndarray:

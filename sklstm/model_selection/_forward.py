@@ -20,7 +20,8 @@ from sklstm.model_selection._seeding import networks_in, parts_of
 from sklstm.model_selection._target import Cell, Lag, Target
 from sklstm.model_selection._timeline import Timeline
 from sklstm.preprocessing import SlidingWindow
-from sklstm.streaming import Network, stream
+from sklstm.streaming import stream
+from sklstm.streaming._composite import Network
 
 
 class PlainWalker:

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.base import clone
 
 from sklstm._estimator.base import BaseStatefulLSTM
-from sklstm.streaming import BAGS
+from sklstm.streaming._composite import BAGS
 
 
 def find_stateful(estimator) -> list[str]:

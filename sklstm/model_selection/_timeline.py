@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sklstm._rows.series import RowLabels, read_labels
-from sklstm.streaming import find_id_columns
+from sklstm.streaming._fed_rows import find_id_columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklstm._rows.series import match_series, read_labels
 from sklstm._rows.state import RecurrentState
-from sklstm.streaming import Composite, Network
+from sklstm.streaming._composite import Composite, Network
 
 Layers = Sequence[Sequence[np.ndarray]]
 

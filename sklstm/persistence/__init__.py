@@ -31,16 +31,7 @@ from sklstm.persistence._saved_recipe import PARTS
 from sklstm.persistence._series_ids import IdsWriter
 from sklstm.persistence._versions import versions, warn_of_keras
 
-__all__ = [
-    "PersistenceError",
-    "describe",
-    "load",
-    "read",
-    "rebuild",
-    "save",
-    "warn_of_lacking",
-    "write",
-]
+__all__ = ["PersistenceError"]
 
 
 def save(estimator, path) -> None:

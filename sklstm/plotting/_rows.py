@@ -70,7 +70,7 @@ def without_ids(X: Any, series_id: Any, is_transformed: bool) -> Any:
         return X
     if not is_transformed:
         return read_labels(X, series_id)[0]
-    from sklstm.streaming import find_id_columns
+    from sklstm.streaming._fed_rows import find_id_columns
 
     columns = find_id_columns(series_id, getattr(X, "columns", None))
     return X if columns is None else X.drop(columns=columns)

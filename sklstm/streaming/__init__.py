@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklstm.streaming._composite import BAGS, Composite, Network
-from sklstm.streaming._fed_rows import find_id_columns
+from sklstm.streaming._composite import Composite
 from sklstm.streaming._stream import Stream
 
-__all__ = ["BAGS", "Composite", "Network", "Stream", "find_id_columns", "stream"]
+__all__ = ["Stream", "stream"]
 
 
 def stream(fitted) -> Stream:
