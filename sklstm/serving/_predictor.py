@@ -41,7 +41,7 @@ class Predictor(NumpyChecks, Predicting, StateCalls):
         Ids of the series that have a state. Absent where series have no ids.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X was a frame.
 
     See Also
