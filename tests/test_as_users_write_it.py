@@ -303,7 +303,10 @@ def test_save_as_keras_file_warns(fitted, tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("float64", marks=pytest.mark.thorough)],
+)
 def test_global_dtype_policy_leaves_the_built_in_network_alone(policy):
     import keras
 

@@ -78,7 +78,7 @@ CASES = {
 }
 
 
-ORDINARY = ("lanes", "dropout", "averaged")
+ORDINARY = ("averaged",)
 
 
 @pytest.mark.parametrize("name", with_rest_thorough(CASES, ORDINARY))

@@ -28,6 +28,7 @@ from helpers import (
     make_rows,
     pieces,
     weight_change,
+    with_rest_thorough,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "stateless": {"stateful": False, "cell": "rnn"},
     "classes": {"target": "classes", "lags": 1},
 }
-each_kind = pytest.mark.parametrize("kind", KINDS)
+each_kind = pytest.mark.parametrize(
+    "kind", with_rest_thorough(KINDS, ("tied", "skip alone", "classes"))
+)
 #: Where each number of lanes compiles a program of its own.
 one_kind = pytest.mark.parametrize(
     "kind",
