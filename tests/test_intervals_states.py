@@ -187,6 +187,52 @@ def test_new_series_begins_with_scores_of_all():
     model.reset_states("c")
 
 
+def joined_panel():
+    """A panel's estimator, and rows of one of its series, and of one that joins."""
+    model, rows, values, seen = panel()
+    new = rows[~seen].rename(index={"b": "c"}, level="shop")
+    return copy.deepcopy(model), new, values[~seen].to_numpy()
+
+
+def test_set_states_forgets_series_that_have_joined_since():
+    model, new, values = joined_panel()
+    start, expected = model.get_states(), model.predict_interval(new)
+    first = model.step_interval(new, values)
+    model.set_states(start)
+    assert list(model.estimator_.series_) == ["a", "b"]
+    assert_close(model.predict_interval(new), expected, **ROUNDING)
+    assert_close(model.step_interval(new, values), first, **ROUNDING)
+
+
+def test_reset_states_of_a_series_keeps_forecasts_of_others():
+    """A value that comes after it tells the level of the other series as without."""
+    model, new, values = joined_panel()
+    alone = copy.deepcopy(model)
+    is_a = new.index.get_level_values("shop") == "a"
+    n = 6  # rows of both, and then those of one alone
+    for one in (model, alone):
+        one.observe(new[:n], values[:n])
+    model.reset_states("c")
+    assert (
+        model.get_states().networks.position[list(model.estimator_.series_).index("c")]
+        == 0
+    )
+    made = [m.observe(new[n:][is_a[n:]], values[n:][is_a[n:]]) for m in (model, alone)]
+    trackers = [m._moment.online.trackers[0] for m in made]
+    for name in ("newest", "placed"):
+        np.testing.assert_allclose(*(getattr(t, name) for t in trackers), rtol=1e-5)
+    rows = [set(m._moment.fed.rows.index.get_level_values("shop")) for m in made]
+    assert rows == [{"a"}, {"a", "c"}]
+
+
+def test_reset_states_of_all_drops_every_forecast():
+    model, new, values = joined_panel()
+    model.observe(new[:4], values[:4]).reset_states()
+    assert model._moment.fed.rows is None
+    records = model._moment.fed.records
+    assert (records[0].state.position == 0).all()
+
+
 # --------------------------------------------------------------------------------------
 # Copies and files
 # --------------------------------------------------------------------------------------

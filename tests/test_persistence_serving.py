@@ -103,6 +103,33 @@ def test_predictor_answers_what_the_estimator_answers(kind, tmp_path):
     assert_same_answers(predictor.predict(later), estimator.predict(later))
 
 
+@pytest.mark.parametrize("n_outputs", with_rest_thorough([1, 2], [2]))
+def test_predictor_answers_quantiles_as_the_estimator(n_outputs, tmp_path):
+    """On rows of the fit and on later ones, from a state that has moved."""
+    X = make_rows(30, 2, 0)
+    y = X[:, 0] if n_outputs == 1 else X
+    levels = (0.1, 0.5, 0.8)
+    model = StatefulLSTMRegressor(2, loss="quantile", quantiles=levels, **SMALL)
+    predictor = served(model.fit(X[:20], y[:20]), tmp_path)
+    assert predictor.quantiles_ == levels
+    for rows in (X, X[20:]):
+        made = predictor.predict_quantiles(rows)
+        assert_same_answers(made, model.predict_quantiles(rows))
+        assert_same_answers(made[..., 1], predictor.predict(rows))
+    for one in (predictor, model):
+        one.observe(X[20:23])
+    made = [one.predict_quantiles(X[23:]) for one in (predictor, model)]
+    assert_same_answers(*made)
+    assert made[0].shape == ((7, 3) if n_outputs == 1 else (7, 2, 3))
+
+
+def test_predictor_of_another_loss_has_no_quantiles(of_frame):
+    predictor, later = of_frame
+    assert not hasattr(predictor, "quantiles_")
+    with pytest.raises(AttributeError, match="fitted with another loss. Save a State"):
+        predictor.predict_quantiles(later)
+
+
 COMPILED = with_rest_thorough(
     [*PLAIN, *ENCODED], ["regressor: windows, float32 y", "classes"]
 )

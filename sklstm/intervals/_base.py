@@ -6,7 +6,6 @@ network inside keeps its own state.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklstm._estimator.base import BaseStatefulLSTM
 from sklstm._rows.series import RowLabels, as_ids, match_series
 from sklstm.intervals._checks import check_coverage
-from sklstm.intervals._fed import records_of
+from sklstm.intervals._fed import forget_joined
 from sklstm.intervals._moment import ConformalState, Moment
 from sklstm.intervals._saved import load, save
 from sklstm.model_selection._seeding import networks_in
@@ -40,7 +39,6 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         """Forget the rows seen: zero state, and no forecast under way.
 
         Scores and level are kept: they tell of the estimator, not of the last rows.
-        With a `horizon`, forecasts of all series that wait for values are dropped.
 
         Parameters
         ----------
@@ -57,17 +55,16 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
             If it is not fitted, or there is no series of that id.
         """
         moment = self._now()
-        online = moment.online
-        places = np.arange(len(online.trackers))
+        online, fed = moment.online, moment.fed
+        places, ids = np.arange(len(online.trackers)), None
         if series is not None:
-            places = match_series(online.ids, as_ids(online.ids, series))
+            ids = as_ids(online.ids, series)
+            places = match_series(online.ids, ids)
+        if fed is not None:
+            fed = fed.forgetting(self._copy, ids)
         live = self._live()
         if live is not None:
             live.reset_states(series)
-        fed = moment.fed
-        if fed is not None:
-            records = None if live is None else records_of(self.estimator_)
-            fed = replace(fed, rows=None, records=records)
         self._moment = Moment(online.forgetting(places), fed)
         return self
 
@@ -108,6 +105,9 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
     def set_states(self, state: ConformalState):
         """Continue from what `get_states` has returned.
 
+        Series that have joined since are forgotten: if they come again, they start as
+        new ones.
+
         Parameters
         ----------
         state : ConformalState
@@ -139,6 +139,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         live = self._live()
         if live is not None:
             live.set_states(state.networks)
+            forget_joined(self.estimator_, state.networks)
         self._moment = state.moment
         return self
 

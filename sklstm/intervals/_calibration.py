@@ -14,6 +14,7 @@ from sklstm._estimator.forms import n_dimensions
 from sklstm._rows.series import as_ids
 from sklstm.intervals._checks import check_coverage, check_share
 from sklstm.intervals._online import Online
+from sklstm.intervals._quantiles import Pair, pair_of, walked_ends
 from sklstm.intervals._scores import OuterErrors
 from sklstm.intervals._tracker import Cells
 from sklstm.model_selection import backtest
@@ -36,6 +37,8 @@ class Calibration:
         Of all rows.
     n_scores : int
         Of each cell, those of all series.
+    pair : Pair or None
+        The quantiles that are the ends of forecasts; None of point forecasts.
     """
 
     online: Online
@@ -43,6 +46,7 @@ class Calibration:
     cells: list[Cell]
     timeline: Timeline
     n_scores: int
+    pair: Pair | None
 
 
 def calibrate(
@@ -59,21 +63,30 @@ def calibrate(
     coverage = check_coverage(coverage)
     horizon = check_positive_int("horizon", horizon)
     share = check_share("calibration", share)
+    pair = pair_of(estimator, coverage, horizon)
     timeline = Timeline(read_series(estimator, networks_in(estimator), X))
     target = Target.read(X, y, timeline, is_labels=False)
     cells = target.cells(horizon)
     fold = newest_rows(timeline, share, max(target.steps) - 1)
     scores = OuterErrors()
     check_enough(len(fold[1]), scores, coverage, horizon, share)
-    table = backtest(estimator, X, y, cv=[fold], horizon=horizon).predictions
-    truth, made = (
-        table[name].to_numpy(np.float64).reshape(-1, len(cells))
-        for name in ("y_true", "y_pred")
-    )
-    made_scores = scores.of(truth, made, made)  # (n_origins, n_cells, n_sides)
+    if pair is None:
+        table = backtest(estimator, X, y, cv=[fold], horizon=horizon).predictions
+        truth, made = (
+            table[name].to_numpy(np.float64).reshape(-1, len(cells))
+            for name in ("y_true", "y_pred")
+        )
+        ends = np.stack([made, made], axis=-1)
+        codes = _codes_of(table["series"].to_numpy()[:: len(cells)], timeline)
+    else:
+        rows, ends = walked_ends(estimator, X, y, timeline, fold, pair)
+        columns = [cell.column for cell in cells]
+        truth = np.asarray(target.values[rows][:, columns], np.float64)
+        ends, codes = ends[:, columns], timeline.codes[rows]
+    made_scores = scores.of(truth, ends[..., 0], ends[..., 1])
+    # of shape (n_origins, n_cells, n_sides)
     n_scores = int(np.isfinite(made_scores).sum(axis=0).min())
     check_enough(n_scores, scores, coverage, horizon, share)
-    codes = _codes_of(table["series"].to_numpy()[:: len(cells)], timeline)
     online = Online.begin(
         tracked_cells(scores, coverage, target, cells),
         timeline.labels,
@@ -81,7 +94,7 @@ def calibrate(
         made_scores,
         target.values.shape[1],
     )
-    return Calibration(online, target, cells, timeline, n_scores)
+    return Calibration(online, target, cells, timeline, n_scores, pair)
 
 
 def newest_rows(

@@ -31,7 +31,7 @@ from sklstm.intervals._probabilities import step_probabilities
 from sklstm.intervals._scores import OuterErrors
 from sklstm.model_selection._folds import rows_between
 from sklstm.model_selection._seeding import networks_in
-from sklstm.model_selection._target import Target
+from sklstm.model_selection._target import Cell, Target
 from sklstm.model_selection._timeline import Timeline, read_series
 from sklstm.persistence._checked import Fields, is_count
 
@@ -363,6 +363,8 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         """Take what `_facts` has told out of a file."""
         self.n_calibration_ = fields.take("n_calibration", is_count)
         self._has_networks, self._copy = True, None
+
+    _cells = (Cell(0, 0, 1),)  # one label, of the step that y is of
 
     def _n_columns(self) -> int:
         return 1

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
 
+from sklstm._rows.series import match_series
 from sklstm._training.fitted import Fitted
 from sklstm.model_selection._forward import PlainWalker, StateWalker, forecasts
 from sklstm.model_selection._seeding import networks_in
@@ -86,6 +87,32 @@ class FedForecasts:
             due[:, c] = np.where(begun >= 0, values[begun, c], np.nan)
         return due, self._after(fitted, table, timeline)
 
+    def forgetting(self, fitted: Any, ids: pd.Index | None) -> FedForecasts:
+        """The same without forecasts of these series, of all by default, from no state.
+
+        Parameters
+        ----------
+        fitted : estimator
+            A copy, whose states are moved.
+        ids : Index or None
+        """
+        rows = None
+        if ids is not None and self.rows is not None:
+            labels = read_series(fitted, networks_in(fitted), self.rows)
+            is_kept = match_series(ids, labels.ids)[labels.codes] < 0
+            if is_kept.any():
+                rows = _safe_indexing(self.rows, np.flatnonzero(is_kept))
+        if self.records is None:
+            return replace(self, rows=rows)
+        put_records(fitted, self.records)
+        for estimator in stream(fitted).estimators:
+            series = None
+            if ids is not None:  # without those whose first rows are all under way
+                known = match_series(estimator.get_states().series, ids) >= 0
+                series = list(ids[known])
+            estimator.reset_states(series)
+        return replace(self, rows=rows, records=records_of(fitted))
+
     def _walker(self, fitted: Any) -> PlainWalker | StateWalker:
         if self.records is None:
             return PlainWalker(fitted)
@@ -124,6 +151,17 @@ def put_records(fitted: Any, records: tuple[Fitted, ...]) -> None:
     """
     for estimator, record in zip(stream(fitted).estimators, records, strict=True):
         estimator._fitted = record
+
+
+def forget_joined(fitted: Any, states: Any) -> None:
+    """Make the networks inside forget all series of which `states` holds none."""
+    each = states if isinstance(states, tuple) else (states,)
+    for estimator, state in zip(stream(fitted).estimators, each, strict=True):
+        now = estimator.get_states()
+        if now.is_by_series and now.series is not None:
+            is_new = match_series(state.series, now.series) < 0
+            if is_new.any():
+                estimator.forget(list(now.series[is_new]))
 
 
 def _joined(rows: Any, others: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from sklstm._checks import check_positive_int
 from sklstm._rows.series import as_ids
 from sklstm.intervals._base import BaseConformal
+from sklstm.intervals._quantiles import Pair
 from sklstm.model_selection._target import Cell
 
 
@@ -16,6 +17,7 @@ class ForecastIntervals(BaseConformal):
     """Forecasts from the state, and the intervals around them."""
 
     _cells: list[Cell]
+    _pair: Pair | None
 
     def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
         """Predict `n_steps` ahead, each prediction becoming the next row.
@@ -75,9 +77,18 @@ class ForecastIntervals(BaseConformal):
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError, KeyError
-            As `forecast` does, and for more steps than there are scores of.
+            As `forecast` does, for more steps than there are scores of, and of a
+            network with ``loss="quantile"``, which feeds its median back.
         """
         coverage = self._asked(coverage)
+        if self._pair is not None:
+            raise ValueError(
+                "forecast_interval reaches as far to both sides of what forecast feeds"
+                " back, which with loss='quantile' is the median alone; the intervals"
+                " lie around two quantiles, one step ahead. Call predict_interval: its"
+                " last row is the interval of the next value. Of further steps make"
+                " columns of y, frame_series(series, horizon=range(1, ...))."
+            )
         n_steps = check_positive_int("n_steps", n_steps)
         skipped = int(start is None)
         self._check_steps(n_steps, skipped)

@@ -13,6 +13,7 @@ from sklstm.intervals._checks import check_values
 from sklstm.intervals._fed import FedForecasts, copied, put_records, records_of
 from sklstm.intervals._forecasting import ForecastIntervals
 from sklstm.intervals._moment import Moment
+from sklstm.intervals._quantiles import Pair, step_quantiles
 from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._target import Cell
 from sklstm.persistence._checked import (
@@ -21,6 +22,7 @@ from sklstm.persistence._checked import (
     is_bool,
     is_count,
     is_list_of,
+    or_none,
 )
 
 
@@ -41,13 +43,14 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
     estimator : estimator
         A regressor, as `backtest` takes it: a `StatefulLSTMRegressor`, alone or in what
         `sklstm.stream` follows, or one of scikit-learn without state, whose lags are
-        columns of X. It is cloned, not changed.
+        columns of X. It is cloned, not changed. Of one with ``loss="quantile"`` two
+        quantiles are calibrated in the place of the prediction.
     coverage : float, default=0.9
         Share of the values that intervals are to hold.
     horizon : int, default=1
         How many steps ahead `forecast_interval` tells, each with scores of its own.
         Each prediction becomes a part of the next row then, as in `backtest`. Where y
-        has all horizons as its columns, this stays 1.
+        has all horizons as its columns, this stays 1; so it does with quantiles.
     calibration : float, default=0.25
         Share of the newest rows that give the first scores.
     adaptive : bool, default=True
@@ -84,6 +87,14 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
     mean error. Eight step sizes :math:`\gamma_k` from 0.001 to 0.128, divided by the
     square root of the steps ahead, adapt a level each; their thresholds are averaged
     with weights :math:`w_k` after the pinball losses so far.
+
+    Of a `StatefulLSTMRegressor` with ``loss="quantile"``, alone, the ends of a forecast
+    are two of its quantiles, l and u, which can be far apart where the network expects
+    much noise [3]_: those below and above the median whose levels are nearest to
+    `coverage` apart. The scores are then :math:`\max(l - y, y - u)`, negative for
+    values between the two, and an interval reaches from l minus to u plus a threshold,
+    which may be negative as well. Where nothing would be left, as for a small
+    ``coverage=`` of a call, both ends are the middle.
 
     Coverage holds in the long run whatever the series does [1]_, and not at each
     moment. An interval never is infinite: a level beyond the largest score gives the
@@ -159,7 +170,7 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         self.n_calibration_ = found.n_scores
         self._has_networks = bool(networks_in(self.estimator))
         self._cells, self._is_1d = found.cells, np.ndim(y) == 1
-        self._n_told = found.target.values.shape[1]
+        self._n_told, self._pair = found.target.values.shape[1], found.pair
         fed = self._copy = None
         if any(cell.later for cell in found.cells):
             records = records_of(fitted) if self._has_networks else None
@@ -213,7 +224,10 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
             As `predict` does, and for a coverage that is none.
         """
         coverage = self._asked(coverage)
-        made = self._made(self.estimator_.predict(X))
+        if self._pair is None:
+            made = self._made(_twice(self.estimator_.predict(X)))
+        else:
+            made = self._made(self._pair.ends(self.estimator_.predict_quantiles(X)))
         nothing = self._values(None, len(made))
         online = self._moment.online
         labels = self._labels(X, len(made))
@@ -308,6 +322,7 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
             "cells": [list(cell) for cell in self._cells],
             "n_columns": self._n_columns(),
             "is_1d": bool(self._is_1d),
+            "pair": self._pair and [self._pair.lower, self._pair.upper],
         }
 
     def _set_facts(self, fields: Fields) -> None:
@@ -319,7 +334,17 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
             raise damaged("its cells", cells)
         self._cells = [Cell(*one) for one in cells]
         self._is_1d = fields.take("is_1d", is_bool)
+        self._pair = self._take_pair(fields)
         self._has_networks, self._copy = True, None
+
+    def _take_pair(self, fields: Fields) -> Pair | None:
+        places = fields.take("pair", or_none(is_list_of(is_count)))
+        n_quantiles = len(getattr(self.estimator_, "quantiles_", ()))
+        if places is None and not n_quantiles:
+            return None
+        if places is None or len(places) != 2 or max(places) >= n_quantiles:
+            raise damaged("which quantiles are its ends", places)
+        return Pair(*places)
 
     def _n_columns(self) -> int:
         return self._n_told
@@ -334,9 +359,9 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         told = self._values(y, X.shape[0])
         labels = self._labels(X, len(told))
         before = None if live is None else records_of(self.estimator_)
-        predictions = self.predict(X) if live is None else live.step(X)
+        predictions, ends = self._stepped(X, live)
         try:
-            made = self._made(predictions)
+            made = self._made(ends)
             due, fed = self._due(moment, X)
             if not self.adaptive:
                 told = np.full_like(told, np.nan)
@@ -348,6 +373,14 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         self._moment = Moment(online, fed)
         return predictions, made, thresholds
 
+    def _stepped(self, X: Any, live: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions for rows and their ends; then the state is that after them."""
+        if self._pair is not None:
+            predictions, quantiles = step_quantiles(live, X)
+            return predictions, self._pair.ends(quantiles)
+        predictions = self.predict(X) if live is None else live.step(X)
+        return predictions, _twice(predictions)
+
     def _due(self, moment: Moment, X: Any):
         """Ends of the fed-back forecasts of the values of each row."""
         if moment.fed is None:
@@ -355,12 +388,14 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         due, fed = moment.fed.advance(self._copy, X)
         return np.stack([due, due], axis=-1), fed
 
-    def _made(self, predictions: np.ndarray) -> np.ndarray:
-        """Both ends of the forecasts from each row, (n_rows, n_cells, 2)."""
-        table = np.asarray(predictions, np.float64).reshape(len(predictions), -1)
-        centres = table[:, [cell.column for cell in self._cells]]
-        centres[:, [cell.later > 0 for cell in self._cells]] = np.nan
-        return np.stack([centres, centres], axis=-1)
+    def _made(self, ends: np.ndarray) -> np.ndarray:
+        """Ends of (n_rows, n_columns, 2) as those of the cells, (n_rows, n_cells, 2).
+
+        Forecasts that are fed back are told apart from these rows: `_due` has them.
+        """
+        made = ends[:, [cell.column for cell in self._cells]]
+        made[:, [cell.later > 0 for cell in self._cells]] = np.nan
+        return made
 
     def _intervals(self, made: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         """Those of the values of each row, in the order of the columns of y."""
@@ -370,3 +405,9 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         lower, upper = made[:, first, 0], made[:, first, 1]
         ends = scores.interval(lower, upper, thresholds[:, first])
         return ends[:, 0] if self._is_1d else ends
+
+
+def _twice(predictions: np.ndarray) -> np.ndarray:
+    """Point forecasts as both ends, of shape (n_rows, n_columns, 2)."""
+    table = np.asarray(predictions, np.float64).reshape(len(predictions), -1)
+    return np.stack([table, table], axis=-1)

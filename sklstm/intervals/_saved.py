@@ -22,6 +22,7 @@ from sklstm.intervals._fed import FedForecasts, put_records, records_of
 from sklstm.intervals._levels import N_STEP_SIZES, Levels
 from sklstm.intervals._moment import Moment
 from sklstm.intervals._online import Online
+from sklstm.intervals._saved_checks import check_cells, check_fed, check_moment
 from sklstm.intervals._scores import OuterErrors
 from sklstm.intervals._tracker import NEWEST, Cells, Tracker
 from sklstm.model_selection._target import Cell, Lag
@@ -232,6 +233,8 @@ def _rebuilt(cls: type, header: Any, arrays: Arrays, objects: Mapping[str, Any])
         conformal = cls(clone(inside), **values)
     conformal.estimator_ = inside
     conformal._set_facts(fields.within("facts"))
+    cells = conformal._cells
+    check_cells(conformal, cells)
     own = {k: a for k, a in arrays.items() if "inside/" not in k and "/index/" not in k}
     store = Store(own)
     described = fields.take("series", is_list_of(is_list_of(is_anything)))
@@ -243,6 +246,7 @@ def _rebuilt(cls: type, header: Any, arrays: Arrays, objects: Mapping[str, Any])
         if part.take("fed", or_none(is_dict)) is not None:
             fed = _take_fed(part.within("fed"), store, arrays, name, objects, conformal)
         moment = Moment(online, fed)
+        check_moment(conformal, cells, moment)
         setattr(conformal, "_moment" if name == "now" else "_begun", moment)
     store.close()
     return conformal
@@ -324,7 +328,12 @@ def _take_fed(
     rows = None
     if fields.take("rows", or_none(is_dict)) is not None:
         rows = _take_rows(fields.within("rows"), store, arrays, place)
+    check_fed(conformal, rows)
     return FedForecasts(cells, lags, rows, records_of(conformal._copy))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
 
 
 def _is_triple(value: Any) -> bool:
@@ -336,8 +345,9 @@ def _take_rows(fields: Fields, store: Store, arrays: Arrays, name: str) -> Any:
         return store.take(f"{name}/rows", (None, None), "fiu")
     columns = [decode(one) for one in fields.take("columns", is_list_of(is_dict))]
     names = decode(fields.take("names", is_dict))
-    lengths = {len(column) for column in columns if isinstance(column, np.ndarray)}
-    if len(lengths) != 1 or len(columns) != len(names):
+    shapes = {np.shape(one) for one in columns}
+    is_whole = all(map(_is_array, [names, *columns])) and len(names) == len(columns)
+    if not is_whole or len(shapes) != 1:
         raise damaged("the columns of its newest rows", len(columns))
     table = pd.DataFrame(dict(enumerate(columns)))
     table.columns = pd.Index(names.tolist())

@@ -51,9 +51,12 @@ class OuterErrors:
 
         Where there are none, both ends are the middle.
         """
-        ends = np.stack([lower - thresholds[..., 0], upper + thresholds[..., -1]], -1)
+        below, above = thresholds[..., 0], thresholds[..., -1]
+        ends = np.stack([lower - below, upper + above], axis=-1)
+        # not the mean of the ends, which rounds otherwise for each threshold
+        middle = (lower + upper + (above - below)) / 2
         is_empty = ends[..., 0] > ends[..., 1]
-        return np.where(is_empty[..., np.newaxis], ends.mean(-1, keepdims=True), ends)
+        return np.where(is_empty[..., np.newaxis], middle[..., np.newaxis], ends)
 
     def miss(self, coverage):
         """Share of values beyond the threshold of each side."""

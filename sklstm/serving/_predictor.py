@@ -8,6 +8,7 @@ from sklstm._estimator.fitted_attributes import FromFit
 from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.predicting import Predicting
 from sklstm._estimator.state_calls import StateCalls
+from sklstm._network.targets import QuantileTarget
 from sklstm._training.fitted import Fitted
 from sklstm.serving._numpy_checks import NumpyChecks
 from sklstm.serving._saved import Kept, write_served
@@ -16,10 +17,11 @@ from sklstm.serving._saved import Kept, write_served
 class Predictor(NumpyChecks, Predicting, StateCalls):
     """A fitted estimator that predicts, and follows its series, in NumPy alone.
 
-    `load` makes it. It has `predict`, `forecast` and `lane_table`, and the calls that
-    move the state, `step`, `observe`, `reset_states`, `reseed_states`, `forget`,
-    `get_states` and `set_states`, with the parameters and the answers of the estimator;
-    but for rounding, since the estimator compiles long calls. It does not train.
+    `load` makes it. It has `predict`, `predict_quantiles`, `forecast` and `lane_table`,
+    and the calls that move the state, `step`, `observe`, `reset_states`,
+    `reseed_states`, `forget`, `get_states` and `set_states`, with the parameters and
+    the answers of the estimator; but for rounding, since the estimator compiles long
+    calls. It does not train.
 
     X may be of the forms that `fit` took. Where this was a frame, an array or a list
     must have its columns in the same order.
@@ -43,6 +45,9 @@ class Predictor(NumpyChecks, Predicting, StateCalls):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X was a frame.
+    quantiles_ : tuple of float
+        Levels of the columns of `predict_quantiles`; absent with another loss than
+        ``"quantile"``.
 
     See Also
     --------
@@ -52,6 +57,44 @@ class Predictor(NumpyChecks, Predicting, StateCalls):
     def __init__(self, fitted: Fitted, kept: Kept):
         self._fitted, self._kept = fitted, kept
         self.on_gap, self.batch_size = kept.on_gap, kept.batch_size
+
+    def predict_quantiles(self, X, replay=None, **unknown):
+        """Predict quantiles for each row of X, continuing from the state.
+
+        For the file of a regressor with ``loss="quantile"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or \
+                (n_windows, sequence_length, n_features), or list of windows
+            As in `predict`.
+        replay : bool, default=None
+            As in `predict`.
+        **unknown : dict
+            None is taken. The error for a keyword of Keras tells where it goes.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_rows, n_quantiles) or \
+                (n_rows, n_outputs, n_quantiles), or list of these
+            In ascending order, with a column for each of `quantiles_`.
+
+        Raises
+        ------
+        AttributeError
+            If the estimator in the file was fitted with another loss.
+        ValueError, TypeError
+            As in `predict`.
+        """
+        if unknown:
+            refuse_keywords(self, "predict_quantiles", unknown)
+        if not isinstance(self._record().target, QuantileTarget):
+            raise AttributeError(
+                "Quantiles are predicted where loss='quantile', but the estimator in"
+                " this file was fitted with another loss. Save a StatefulLSTMRegressor"
+                " fitted with loss='quantile'."
+            )
+        return self._predictions(X, replay, Fitted.quantiles)
 
     def save(self, path) -> None:
         """Write the estimator to a file again, in the state that it is in now.
