@@ -254,8 +254,8 @@ def _divide(ax) -> np.ndarray:
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
-            "ax is to be divided into three, for which it must be a part of a grid, such"
-            " as plt.subplots makes; this one was placed by hand."
+            "ax is to be divided into three, so it must be a part of a grid, such as"
+            " plt.subplots makes; this one was placed by hand."
         )
     ax.set_axis_off()
     grid = place.subgridspec(2, 2)
