@@ -250,7 +250,7 @@ def test_plot_of_forecasts_of_one_horizon_and_series():
 
 def test_plot_refuses_what_is_not_there():
     result = by_hand()
-    with pytest.raises(ValueError, match="kind must be 'horizon' or 'forecast'"):
+    with pytest.raises(ValueError, match="kind must be 'horizon', 'forecast' or"):
         result.plot("fan")
     with pytest.raises(ValueError, match=r"no forecast of series 'c'; .* \['a', 'b'\]"):
         result.plot("forecast", series="c")

@@ -15,10 +15,13 @@ from sklearn.linear_model import LinearRegression
 
 import sklstm
 from sklstm.plotting import (
+    CoverageDisplay,
     ForecastDisplay,
     HorizonErrorDisplay,
+    IntervalDisplay,
     LanesDisplay,
     LossCurveDisplay,
+    ResidualsDisplay,
     StateComparisonDisplay,
     StateDisplay,
 )
@@ -34,6 +37,11 @@ DISPLAYS = {
         pd.DataFrame({"estimator": [1.0, 2.0]}, index=[1, 2])
     ),
     "comparison": lambda: StateComparisonDisplay(SCORES),
+    "intervals": lambda: IntervalDisplay(
+        y_true=None, y_pred=pd.Series([1.0]), intervals={0.5: np.array([[0.0, 2.0]])}
+    ),
+    "coverage": lambda: CoverageDisplay(pd.DataFrame({0.5: [1.0, 0.0]}), window=2),
+    "residuals": lambda: ResidualsDisplay(pd.Series([1.0, -1.0, 0.5])),
 }
 
 

@@ -111,12 +111,14 @@ class BacktestResult:
         return pd.DataFrame(list(rows.values()), pairs)
 
     def plot(self, kind=None, *, series=None, horizon=None, output=None, ax=None):
-        """Draw the error by horizon, or forecasts beside what came.
+        """Draw the error by horizon, forecasts beside what came, or residuals.
 
         Parameters
         ----------
-        kind : {"horizon", "forecast"}, default=None
+        kind : {"horizon", "forecast", "residuals"}, default=None
             By default "horizon" where there are several horizons, else "forecast".
+            "residuals" draws what forecasts have left: over time, how they are
+            distributed, and whether one tells of the next.
         series : object, default=None
             Whose forecasts to draw; by default those of the first.
         horizon : int, default=None
@@ -128,13 +130,14 @@ class BacktestResult:
 
         Returns
         -------
-        display : sklstm.plotting.HorizonErrorDisplay or sklstm.plotting.ForecastDisplay
+        display : HorizonErrorDisplay, ForecastDisplay or ResidualsDisplay
+            Of `sklstm.plotting`.
 
         Raises
         ------
         ValueError
             If `kind` is another one, or there is no forecast of that series, horizon
-            and output.
+            and output, or residuals are asked for of labels.
         ImportError
             If matplotlib is not installed.
         """
@@ -149,7 +152,11 @@ class BacktestResult:
             return HorizonErrorDisplay(errors, error_name=name).plot(ax)
         if kind == "forecast":
             return self._plot_forecasts(series, horizon, output, ax)
-        raise ValueError(f"kind must be 'horizon' or 'forecast', got {kind!r}.")
+        if kind == "residuals":
+            return self._plot_residuals(series, horizon, output, ax)
+        raise ValueError(
+            f"kind must be 'horizon', 'forecast' or 'residuals', got {kind!r}."
+        )
 
     def errors_by_horizon(self) -> pd.DataFrame:
         """Mean absolute errors, or shares of wrong labels, by horizon.
@@ -167,6 +174,33 @@ class BacktestResult:
     def _plot_forecasts(self, series, horizon, output, ax):
         from sklstm.plotting import ForecastDisplay
 
+        table, name = self._chosen(series, horizon, output)
+        shown = table if self.is_labels else _with_breaks(table)
+        index = pd.Index(shown["time"], name=name)
+        return ForecastDisplay.from_predictions(
+            shown["y_true"].to_numpy(), shown["y_pred"].to_numpy(), index=index, ax=ax
+        )
+
+    def _plot_residuals(self, series, horizon, output, ax):
+        from sklstm.plotting import ResidualsDisplay
+
+        if self.is_labels:
+            raise ValueError(
+                "Labels have no residuals. Draw kind='forecast', or kind='horizon' for"
+                " the share of wrong labels."
+            )
+        table, name = self._chosen(series, horizon, output)
+        runs = np.searchsorted(_ends_of_runs(table), np.arange(len(table)))
+        return ResidualsDisplay.from_predictions(
+            table["y_true"].to_numpy(),
+            table["y_pred"].to_numpy(),
+            index=pd.Index(table["time"], name=name),
+            runs=runs,
+            ax=ax,
+        )
+
+    def _chosen(self, series, horizon, output) -> tuple[pd.DataFrame, str]:
+        """Forecasts of one series, horizon and output, and what their times are."""
         table = self.predictions
         if horizon is None:
             horizon = table["horizon"].min()
@@ -175,11 +209,7 @@ class BacktestResult:
             if name in table:
                 table = _only(table, name, value)
         steps = "1 step ahead" if horizon == 1 else f"{horizon} steps ahead"
-        shown = table if self.is_labels else _with_breaks(table)
-        index = pd.Index(shown["time"], name=f"row from which is forecast, {steps}")
-        return ForecastDisplay.from_predictions(
-            shown["y_true"].to_numpy(), shown["y_pred"].to_numpy(), index=index, ax=ax
-        )
+        return table, f"row from which is forecast, {steps}"
 
     def _errors(self, values: pd.Series) -> np.ndarray:
         """The size of each error, NaN where there is no truth or no forecast."""
@@ -237,18 +267,23 @@ def _with_breaks(table: pd.DataFrame) -> pd.DataFrame:
 
     So no line is drawn over rows from which nothing was forecast.
     """
-    time = pd.Index(table["time"])
-    time = time.to_timestamp() if isinstance(time, pd.PeriodIndex) else time
-    steps, is_border = np.diff(time.to_numpy()), np.diff(table["fold"]) != 0
-    if not is_border.any() or is_border.all():
-        return table
-    ends = np.flatnonzero(is_border & (steps > steps[~is_border].max()))
+    ends = _ends_of_runs(table)
     rows = np.sort(np.append(np.arange(len(table)), ends))
     shown = table.iloc[rows].copy()
     empty = np.flatnonzero(np.diff(rows) == 0) + 1
     values = shown[["y_true", "y_pred"]].to_numpy(copy=True)
     values[empty] = np.nan
     return shown.assign(y_true=values[:, 0], y_pred=values[:, 1])
+
+
+def _ends_of_runs(table: pd.DataFrame) -> np.ndarray:
+    """The rows of one series after which time goes on before the next fold begins."""
+    time = pd.Index(table["time"])
+    time = time.to_timestamp() if isinstance(time, pd.PeriodIndex) else time
+    steps, is_border = np.diff(time.to_numpy()), np.diff(table["fold"]) != 0
+    if not is_border.any() or is_border.all():
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(is_border & (steps > steps[~is_border].max()))
 
 
 def _objects(values: Sequence) -> pd.Index:

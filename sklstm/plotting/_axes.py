@@ -183,6 +183,22 @@ def tick_dates(axis, dates: pd.DatetimeIndex) -> None:
     axis.set_major_formatter(formatter)
 
 
+def places_in_time(index: pd.Index) -> np.ndarray:
+    """Where rows with an index of dates or numbers lie along an axis."""
+    return moments(index) if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
+
+
+def name_time_axis(ax, index: pd.Index, default: str = "row") -> None:
+    """Tick and label a horizontal axis of dates or numbers; dates need no label."""
+    if isinstance(index, pd.DatetimeIndex):
+        tick_dates(ax.xaxis, index)
+        default = ""
+    else:
+        tick_whole_numbers(ax.xaxis)
+    ax.set_xlabel(index.name or default)
+    ax.margins(x=0.01)
+
+
 def tick_columns(ax, dates: pd.DatetimeIndex | None, at: float = 0.0) -> None:
     """Tick the columns of an image: by date where there are dates, else by number.
 

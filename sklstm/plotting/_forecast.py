@@ -13,9 +13,8 @@ from sklstm.plotting._axes import (
     Display,
     free_colours,
     line_style,
-    moments,
-    tick_dates,
-    tick_whole_numbers,
+    name_time_axis,
+    places_in_time,
 )
 from sklstm.plotting._rows import (
     dates_of,
@@ -237,8 +236,7 @@ class ForecastDisplay(Display):
 
     def _curves(self, frame: pd.DataFrame):
         """Times and values of each output; for labels, the numbers of their classes."""
-        index = frame.index
-        x = moments(index) if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
+        x = places_in_time(frame.index)
         for i in range(frame.shape[1]):
             column = frame.iloc[:, i]
             if self.classes is None:
@@ -251,17 +249,10 @@ class ForecastDisplay(Display):
         return ax.plot(*xy, **{**steps, **look})[0]
 
     def _name_axes(self, ax) -> None:
-        index = self.y_pred.index
-        if isinstance(index, pd.DatetimeIndex):
-            tick_dates(ax.xaxis, index)
-            ax.set_xlabel(index.name or "")
-        else:
-            tick_whole_numbers(ax.xaxis)
-            ax.set_xlabel(index.name or "row")
+        name_time_axis(ax, self.y_pred.index)
         if self.classes is not None:
             ax.set_yticks(range(len(self.classes)), [str(c) for c in self.classes])
             ax.set_ylim(-0.5, len(self.classes) - 0.5)
         name = self.y_pred.columns[0] if self.y_pred.shape[1] == 1 else ""
         unit = f"({self.unit})" if self.unit and name else self.unit
         ax.set_ylabel(" ".join(part for part in (name, unit) if part))
-        ax.margins(x=0.01)

@@ -44,6 +44,25 @@ def dates_of(n_rows: int, *data: Any) -> pd.Index | None:
     return None
 
 
+def of_one_series(data: Any) -> Any:
+    """`data`, without the levels of its index that tell series apart.
+
+    Raises
+    ------
+    ValueError
+        If rows are of several series, which cannot follow one another on one axis.
+    """
+    if not is_pandas(data) or not isinstance(data.index, pd.MultiIndex):
+        return data
+    ids = data.index.droplevel(-1).unique()
+    if len(ids) > 1:
+        raise ValueError(
+            f"The rows are of {len(ids)} series, {list(ids[:3])} among them, but one"
+            f" series is drawn. Pass the rows of one, such as .loc[[{ids[0]!r}]]."
+        )
+    return data.set_axis(data.index.get_level_values(-1))
+
+
 def is_pandas(data: Any) -> bool:
     """Whether `data` is a Series or a DataFrame."""
     return isinstance(data, pd.Series | pd.DataFrame)
