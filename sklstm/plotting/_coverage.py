@@ -68,7 +68,7 @@ class CoverageDisplay(Display):
     >>> ends = np.tile([-1.645, 1.645], (500, 1))
     >>> display = CoverageDisplay.from_predictions(y, {0.9: ends}, window=100)
     >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    ['90 % interval: 91.4 % of all']
+    ['90 % interval: 91.8 % of all']
     """
 
     def __init__(self, inside, *, window=100):
@@ -198,7 +198,8 @@ class CoverageDisplay(Display):
         _check_window(self.window, len(known))
         ax = self._take_axes(ax, figsize=(9, 4))
         colours = free_colours(ax, known.shape[1])
-        self.lines_, self.target_lines_ = [], []
+        self.lines_: list[Any] = []
+        self.target_lines_: list[Any] = []
         x = places_in_time(known.index)[self.window - 1 :]
         for (coverage, held), colour in zip(known.items(), colours, strict=True):
             self._draw_target(ax, coverage, colour)
