@@ -18,6 +18,8 @@ from sklstm._rows.state import RecurrentState
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
+pytestmark = pytest.mark.thorough  # where optional packages are installed
+
 # Two runtimes sum in other orders, in float32.
 SAME = {"rtol": 1e-5, "atol": 1e-5}
 
