@@ -131,7 +131,7 @@ class BacktestResult:
         Returns
         -------
         display : HorizonErrorDisplay, ForecastDisplay or ResidualsDisplay
-            Of `sklstm.plotting`.
+            Of ``sklstm.plotting``.
 
         Raises
         ------
