@@ -102,6 +102,8 @@ class WalkedValidation:
         first = np.full(len(self.layers[0][0]), len(self.X))  # of each series
         np.minimum.at(first, self.codes[self.rows], self.rows)
         walked = np.arange(len(self.X)) >= first[self.codes] - n_rows
+        if walked.all():  # as in a panel of short series: no copy of all rows
+            return self
         return replace(
             self,
             X=self.X[walked],

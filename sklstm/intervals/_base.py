@@ -33,6 +33,57 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
     _moment: Moment
     _begun: Moment  # as it was after `fit`
 
+    # --- rows ------------------------------------------------------------------------
+
+    def predict(self, X):
+        """Predict for each row, as the estimator inside does; nothing changes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen, or those of the fit.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            Values, or the likeliest labels.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As the estimator's `predict` does.
+        """
+        self._now()
+        return self.estimator_.predict(X)
+
+    def observe(self, X, y=None):
+        """Advance over rows, and adapt scores and level by what they came to.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows after those seen.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Their values, or labels; NaN, or None for a label, where one is not known:
+            by such a row, the state moves on and the level does not. By default none
+            is known.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, TypeError
+            As `predict` does, and for y of another length; nothing has moved then.
+        """
+        self._advance(X, y, self._asked(None))
+        return self
+
+    def _advance(self, X: Any, y: Any, coverage: float) -> tuple:
+        """Move over rows all or nothing; what they are answered, and thresholds."""
+        raise NotImplementedError
+
     # --- state calls ------------------------------------------------------------------
 
     def reset_states(self, series=None):

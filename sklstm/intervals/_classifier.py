@@ -170,26 +170,6 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
 
     # --- answers that change nothing --------------------------------------------------
 
-    def predict(self, X):
-        """The likeliest label of each row, as the estimator inside tells it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            The rows after those seen, or those of the fit.
-
-        Returns
-        -------
-        y : ndarray of shape (n_rows,)
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As the estimator's `predict` does.
-        """
-        self._now()
-        return self.estimator_.predict(X)
-
     def predict_proba(self, X):
         """Class probabilities of each row, as the estimator inside tells them.
 
@@ -238,30 +218,6 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         return self._sets(probabilities, thresholds)
 
     # --- rows that come in ------------------------------------------------------------
-
-    def observe(self, X, y=None):
-        """Advance over rows, and adapt scores and level by their labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            The rows after those seen.
-        y : array-like of shape (n_rows,), default=None
-            Their labels, None or NaN where one is not known: by such a row, the state
-            moves on and the level does not. By default none is known.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As `predict_proba` does, and for y of another length, by which nothing
-            moves.
-        """
-        self._advance(X, y, self._asked(None))
-        return self
 
     def step(self, X, y=None):
         """The likeliest label of each row, which is then observed with its label.

@@ -181,26 +181,6 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
 
     # --- answers that change nothing --------------------------------------------------
 
-    def predict(self, X):
-        """Predict for each row, as the estimator inside does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            The rows after those seen, or those of the fit.
-
-        Returns
-        -------
-        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As the estimator's `predict` does.
-        """
-        self._now()
-        return self.estimator_.predict(X)
-
     def predict_interval(self, X, coverage=None):
         """An interval for the value of each row; neither state nor level changes.
 
@@ -235,29 +215,6 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         return self._intervals(made, thresholds)
 
     # --- rows that come in ------------------------------------------------------------
-
-    def observe(self, X, y=None):
-        """Advance over rows, and adapt scores and level by their values.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            The rows after those seen.
-        y : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Their values, NaN where one is not known: by such a row, the state moves on
-            and the level does not. By default none is known.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError, TypeError
-            As `predict` does, and for y of another length; nothing has moved then.
-        """
-        self._advance(X, y, self._asked(None))
-        return self
 
     def step(self, X, y=None):
         """Predict for each row, and then `observe` it with its value.
