@@ -140,7 +140,7 @@ def test_columns_of_y_and_series_have_intervals():
     for place in (slice(n, n + 7), slice(n + 7, None)):
         made = model.step_interval(rows[place], both[place])
         whole = intervals[place.start - n :][: len(made)]
-        assert_close(made, whole, rtol=1e-3, atol=1e-3)
+        assert_close(made, whole, rtol=1e-5)
 
 
 def test_loaded_estimator_goes_on_bit_for_bit(tmp_path):

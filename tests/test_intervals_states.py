@@ -108,7 +108,7 @@ def test_fed_forecasts_are_told_as_those_of_backtest():
         # backtest leaves the nearest step of the last rows out
         n = len(errors) if step == 3 else len(errors) + 3 - step
         kept = tracker.newest[step - 1, 0, -n:] * tracker.unit[step - 1]
-        assert_close(kept[: len(errors)], errors.to_numpy(), rtol=1e-3, atol=1e-3)
+        assert_close(kept[: len(errors)], errors.to_numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["frame", "array", "no index"])
@@ -170,7 +170,7 @@ def test_series_of_a_panel_are_told_apart_in_any_order():
     for name in ("b", "a"):
         own = later.index.get_level_values("shop") == name
         made = apart.step_interval(later[own], told[own])
-        assert_close(made, whole[own].to_numpy(), rtol=1e-3, atol=1e-3)
+        assert_close(made, whole[own].to_numpy(), rtol=1e-5)
     both = together.forecast_interval(1)
     assert both.shape == (2, 1, 2)
     assert_close(together.forecast_interval(1, series="b"), both[1], **ROUNDING)
