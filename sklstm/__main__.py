@@ -48,8 +48,7 @@ def main() -> None:
         "devices": _devices(),
     }
     width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:{width}}  {fact}")
+    print("\n".join(f"{name:{width}}  {fact}" for name, fact in facts.items()))
 
 
 def _version_of(package: str) -> str:

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,28 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand topics to the processes as they are collected, the small doctests last.
+    """Compile quickly, and hand topics to the processes in the order of collection.
 
     pytest-xdist would begin with the files of most tests, and so end with those of few
-    but long ones, while one of the processes has nothing left to do.
+    but long ones, while one of the processes has nothing left to do. As it is, the
+    small doctests come last.
     """
     config.option.loadscopereorder = False
+    _compile_quickly()
+
+
+def _compile_quickly() -> None:
+    """Let XLA, in this process and those it starts, spend less on each program.
+
+    Nearly all the time of a test goes into programs that are compiled once and run for
+    milliseconds. XLA reads these flags before the first program, and ends the process
+    at a flag that it does not know. An empty ``XLA_FLAGS`` compiles as users do, as
+    `.ci/run` does for parity with Keras, the documentation and the benchmarks.
+    """
+    flags = ["--xla_backend_optimization_level=0"]
+    if tuple(map(int, version("tensorflow").split(".")[:2])) >= (2, 21):
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which -p no:xdist leaves out

@@ -480,7 +480,7 @@ print("done")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_service_without_stderr_forks_and_sets_threads():
     """The child's answers are those of the parent, which may yet choose its threads."""
     done = run(SERVICE)

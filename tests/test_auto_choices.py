@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import make_rows
+from helpers import first_ordinary, make_rows
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -80,7 +80,9 @@ def test_fit_constant_target_answers_constant():
     np.testing.assert_allclose(estimator.predict(X), 5.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("n_outputs", [2, 3], ids=["multivariate", "horizons"])
+@pytest.mark.parametrize(
+    "n_outputs", first_ordinary(1, [2, 3]), ids=["multivariate", "horizons"]
+)
 def test_fit_auto_several_targets_answers_each(n_outputs):
     if n_outputs == 2:
         target, rows = walk[1:], X
@@ -270,6 +272,7 @@ def test_panel_split_of_encoded_panel():
     )
 
 
+@pytest.mark.thorough
 def test_fit_own_model_with_scale_answers_in_units_of_y():
     def model(meta):
         shape = meta["batch_size"], meta["sequence_length"], meta["n_features_in_"]

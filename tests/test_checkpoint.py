@@ -267,7 +267,7 @@ def test_fit_checkpoint_more_epochs_resumes(tmp_path):
 @pytest.mark.parametrize(
     "change",
     first_ordinary(
-        2,
+        1,
         [
             {"units": 4},
             {"optimizer__learning_rate": 0.1},
@@ -334,6 +334,7 @@ def test_fit_checkpoint_of_classifier_in_pipeline(tmp_path):
     assert (tmp_path / "new" / "one").is_dir()
 
 
+@pytest.mark.thorough
 def test_GridSearchCV_fit_checkpoint_shares_folder(tmp_path):
     search = GridSearchCV(
         regressor(epochs=2), {"batch_size": [1, 2]}, cv=TimeSeriesSplit(2)
@@ -427,9 +428,8 @@ def train_in_process(folder, counter, result):
     np.savez(result, *learnt(model))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.thorough)])
-def test_fit_checkpoint_survives_sigkills(n_kills, tmp_path, monkeypatch):
+@pytest.mark.thorough
+def test_fit_checkpoint_survives_sigkills(tmp_path, monkeypatch):
     """After many kills at random moments, training ends with the same weights.
 
     Those killed take their program from one folder, so that only one compiles it.
@@ -440,7 +440,7 @@ def test_fit_checkpoint_survives_sigkills(n_kills, tmp_path, monkeypatch):
     folder, result = tmp_path / "kept", tmp_path / "end.npz"
     counter = context.Value("i", -1)
     rng, kills, reached = np.random.default_rng(0), 0, []
-    while kills < n_kills:
+    while kills < 8:
         counter.value = -1
         process = context.Process(
             target=train_in_process, args=(folder, counter, result)
@@ -485,7 +485,7 @@ for warning in caught:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_checkpoint_full_disk_warns_and_goes_on(tmp_path):
     """Each write that the operating system refuses is a warning; no file is left."""
     done = subprocess.run(

@@ -139,6 +139,7 @@ def test_fit_checkpoint_auto_epochs_resumes_bit_for_bit(linear_skip, tmp_path):
     np.testing.assert_array_equal(again.forecast(5), whole.forecast(5))
 
 
+@pytest.mark.thorough
 def test_fit_checkpoint_auto_epochs_fewer_than_trained_raises(tmp_path):
     n = chooser().fit(SERIES_X, SERIES_Y).epochs_
     with pytest.raises(Killed):
@@ -182,6 +183,7 @@ def test_fit_ctrl_c_while_epochs_are_chosen_raises_KeyboardInterrupt(monkeypatch
     assert not hasattr(model, "state_")
 
 
+@pytest.mark.thorough
 def test_fit_checkpoint_tiled_without_random_state_keeps_drawn_seed(tmp_path):
     X, y = data("tiled")
     options = {"random_state": None, "shuffle": True}
@@ -301,7 +303,7 @@ def test_checkpoint_name_knows_labels_of_another_storage():
         assert name(labels[::-1][::-1]) == name(labels.copy(deep=True)) == name(labels)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_checkpoint_name_is_the_same_in_every_process():
     folder = __file__.rpartition("/")[0]
     code = f"import sys; sys.path.insert(0, {folder!r})\n{NAMES}"

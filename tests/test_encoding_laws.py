@@ -294,6 +294,7 @@ def by_hand_dates(frame: pd.DataFrame) -> list[tuple[str, pd.Timestamp]]:
     return [(name, rows.index[-1][1]) for name, rows in frame.groupby(level=0)]
 
 
+@pytest.mark.thorough
 @one_kind
 @given(rows=following(longest=12), data=st.data())
 def test_partial_fit_encoded_over_pieces_follows_state(kind, rows, data):

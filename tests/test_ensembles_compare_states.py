@@ -35,6 +35,7 @@ def compared(model, y=Y, seed=0, **options):
     return compare_states(model, X, y, cv=FOLDS, random_states=[seed], **options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("k", [1, pytest.param(0, marks=pytest.mark.thorough)])
 def test_compare_states_of_ensemble_weighs_its_members(k):
     """With all the weight on one, the scores are those of this one alone.

@@ -86,7 +86,7 @@ def test_transform_panel_equals_each_series_alone(kind, rows):
     ("cell", "way"),
     [
         ("lstm", "numpy"),
-        ("lstm", "compiled"),
+        pytest.param("lstm", "compiled", marks=pytest.mark.thorough),
         pytest.param("gru", "numpy", marks=pytest.mark.thorough),
         pytest.param("rnn", "numpy", marks=pytest.mark.thorough),
         pytest.param("gru", "compiled", marks=pytest.mark.thorough),

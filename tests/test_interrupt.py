@@ -281,12 +281,12 @@ def found(tmp_path_factory) -> list[dict]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_sigint_in_first_epoch_raises_KeyboardInterrupt(found):
     assert found[0] == {"outcome": "raised", "fitted": False, "warnings": []}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_sigint_in_later_epoch_warns_and_keeps_whole_epochs(found):
     """The fit returns, fitted on the epochs that its history tells of."""
     later = found[1]

@@ -115,7 +115,7 @@ print(type(model).__module__, [type(l).__module__ for l in model.layers])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_ModelCheckpoint_file_loads_without_sklstm(tmp_path):
     """The file holds the weights of the best epoch, in Keras's own layers."""
     recorder = Recorder()

@@ -130,6 +130,7 @@ def test_callbacks_in_lane_groups_see_weights_of_each_epoch(few_are_enough):
     assert_close(grouped.predict_proba(X[:8]), model.predict_proba(X[:8]), **PARITY)
 
 
+@pytest.mark.thorough
 def test_fit_with_dropout_uses_one_lane_group(few_are_enough):
     """Dropout's seed is a variable, which two groups could not advance at once."""
     X = make_rows(40, 2, 0)
@@ -160,6 +161,7 @@ def test_n_groups_depends_on_lanes_alone(n_lanes, n_groups):
     assert graphs.graph_of(network).n_groups(n_lanes, 60) == n_groups
 
 
+@pytest.mark.thorough
 def test_fit_large_network_in_lane_groups_equals_keras_loop():
     """Large enough to be cut without lowering anything."""
     T, B, units, epochs = 60, 64, 110, 1

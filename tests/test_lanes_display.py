@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import first_ordinary
 from plotting_cases import (
     X_NEW,
     B,
@@ -139,7 +140,7 @@ def test_plot_dates_of_uneven_index():
     assert display.ax_.get_xticks()[labels.index("13")] == pytest.approx(9.3 - 0.5)
 
 
-@pytest.mark.parametrize("width", [4, pytest.param(6, marks=pytest.mark.thorough), 12])
+@pytest.mark.parametrize("width", first_ordinary(1, [4, 6, 12]))
 @pytest.mark.parametrize("freq", ["17s", "5min", "7h", "D", "7D", "31D", "400D"])
 @pytest.mark.filterwarnings("error:AutoDateLocator")
 def test_plot_date_labels_do_not_overlap(freq, width):

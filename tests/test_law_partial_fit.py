@@ -12,6 +12,7 @@ from helpers import (
     assert_identical_weights,
     assert_same_state,
     assert_same_weights,
+    first_ordinary,
     left_nan_windows,
     make_rows,
     outputs_of,
@@ -38,7 +39,7 @@ from law_cases import (
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_many_rows_equals_partial_fit_in_two_calls():
     """Five thousand windows in one pass, or three thousand and then the rest."""
     spec = POOL[8]
@@ -161,7 +162,7 @@ def test_partial_fit_after_fit_continues_from_its_state(spec):
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("length", [1, 7, 64, 1000])
+@pytest.mark.parametrize("length", first_ordinary(1, [7, 1, 64, 1000]))
 def test_partial_fit_over_memmap_equals_fit(tmp_path, length):
     """A series that stays on disk, read a chunk at a time, equals one `fit`."""
     n = 203

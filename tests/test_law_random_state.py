@@ -42,6 +42,7 @@ def test_fit_another_random_state_gives_other_weights(spec):
     assert weight_change(one.get_weights(), two.get_weights()) > 1e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spec", DROPOUT[1:2], ids=str)
 def test_dropout_changes_fit_but_not_predict(spec):
     """It changes what is learnt; predictions draw nothing."""

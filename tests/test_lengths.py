@@ -86,7 +86,7 @@ def keras_masked_loop(kind, units, batch_size, stateful, weights, windows, y, ep
         pytest.param("lstm", (3,), 1, True, False, marks=pytest.mark.thorough),
         pytest.param("gru", (3,), 3, True, True, marks=pytest.mark.thorough),
         ("lstm", (4, 3), 3, True, False),
-        ("rnn", (3,), 4, False, True),
+        pytest.param("rnn", (3,), 4, False, True, marks=pytest.mark.thorough),
     ],
 )
 def test_fit_windows_of_many_lengths_equals_keras_mask(
@@ -129,7 +129,7 @@ def build_gru(meta):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_windows_of_many_lengths_gru_equals_keras_mask():
     """Recurrent layers without a kernel of ours keep Keras's own masking."""
     windows, y = make_windows(24), targets(24, labels=False)

@@ -8,6 +8,7 @@ import pytest
 from helpers import (
     PARITY,
     assert_close,
+    first_ordinary,
     keras_lstm,
     keras_reset,
     windows_by_hand,
@@ -63,7 +64,9 @@ def test_metrics_ignore_sample_weight():
     assert_close(history["root_mean_squared_error"], [root] * 3)
 
 
-@pytest.mark.parametrize("labels", [LABELS, LABELS == "low"], ids=["three", "two"])
+@pytest.mark.parametrize(
+    "labels", first_ordinary(1, [LABELS, LABELS == "low"]), ids=["three", "two"]
+)
 def test_metrics_accuracy_equals_predictions(labels):
     estimator = classifier(
         metrics=["accuracy"], validation_split=10 / (N + 10), epochs=1, **FROZEN
@@ -96,7 +99,7 @@ def test_verbose_prints_progress_and_rows_left_out(capfd):
     assert f"loss={estimator.history_['loss'][-1]:.4g}" in err
 
 
-@pytest.mark.parametrize("stateful", [True, False])
+@pytest.mark.parametrize("stateful", first_ordinary(1, [True, False]))
 def test_fit_predict_print_nothing_by_default(capfd, stateful):
     estimator = regressor(stateful=stateful, validation_split=0.2)
     fit(estimator, N + 2).predict(X)

@@ -48,9 +48,7 @@ from sklearn.base import clone
     ("model", "stateful"),
     [
         (mixed, True),
-        (open_length, True),
         pytest.param(own_mask, True, marks=MASK_IS_LOST),
-        (bidirectional, False),
         # Their like is in `test_parity_own_models`.
         *first_ordinary(
             0,
@@ -61,6 +59,8 @@ from sklearn.base import clone
                 (two_lstms, False),
                 (gru, True),
                 (normalised, True),
+                (open_length, True),
+                (bidirectional, False),
             ],
         ),
     ],
@@ -79,7 +79,7 @@ def test_model_function_trains_and_predicts_as_in_keras(model, stateful):
     assert_close(predictions, expected.out_of_sample[:, 0], **PARITY)
 
 
-@pytest.mark.parametrize("on_outputs", [False, True])
+@pytest.mark.parametrize("on_outputs", first_ordinary(1, [True, False]))
 @pytest.mark.parametrize("split", [0.0, N_NEW / (N + N_NEW)], ids=["all", "held out"])
 def test_model_function_penalties_count_as_in_keras(on_outputs, split):
     """Penalties are part of the loss trained on, and of the validation loss."""
@@ -100,6 +100,7 @@ def test_model_function_penalties_count_as_in_keras(on_outputs, split):
         assert estimator.history_["val_loss"][0] > penalty
 
 
+@pytest.mark.thorough
 def test_model_function_dropout_acts_in_training_only():
     """The weights are frozen, so that the losses differ by dropout alone."""
     still = {"model__rate": 0.5, "optimizer__learning_rate": 0.0}
@@ -142,7 +143,7 @@ def test_model_function_SimpleRNN_state_methods():
 
 @pytest.mark.parametrize(
     ("labels", "activation", "width"),
-    [(LABELS, "softmax", 3), (LABELS == "low", "sigmoid", 1)],
+    first_ordinary(1, [(LABELS, "softmax", 3), (LABELS == "low", "sigmoid", 1)]),
 )
 def test_model_function_of_classifier_gives_probabilities(labels, activation, width):
     def model(meta):

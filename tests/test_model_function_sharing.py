@@ -98,7 +98,7 @@ def own_cell(meta, factor=1.0):
 
 
 @pytest.mark.parametrize(
-    "model", first_ordinary(2, [own_layer, own_cell, lambda_layer, own_activation])
+    "model", first_ordinary(1, [own_layer, own_cell, lambda_layer, own_activation])
 )
 def test_graphs_with_own_functions_share_no_program(model):
     """No configuration holds the factor; with frozen weights answers show it."""
@@ -122,6 +122,7 @@ def activated(meta, kind, name=None):
     )
 
 
+@pytest.mark.thorough
 def test_layer_names_do_not_decide_sharing():
     """Graphs whose layers have other names, but the same activation, train alike."""
     regressor(activated, model__kind="relu", model__name="relu").fit(X[:N], y[:N])
@@ -168,6 +169,7 @@ def adapted(meta, factor=1.0):
     )
 
 
+@pytest.mark.thorough
 def test_adapted_layers_share_no_program():
     """Halved data through a layer adapted to it give the same answers."""
     still = {"epochs": 1, "optimizer__learning_rate": 0.0}
@@ -185,6 +187,7 @@ def test_sharing_key_depends_on_given_means():
     assert key([1.0, 2.0]) == key([1.0, 2.0]) != key([1.0, 3.0])
 
 
+@pytest.mark.thorough
 def test_clone_with_own_layer_trains_alike():
     one = regressor(own_layer, model__factor=2.0).fit(X[:N], y[:N])
     other = clone(one).fit(X[:N], y[:N])

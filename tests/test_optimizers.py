@@ -10,6 +10,7 @@ from helpers import (
     assert_close,
     assert_identical_weights,
     assert_same_weights,
+    first_ordinary,
     keras_loop,
     keras_lstm,
     weight_change,
@@ -70,7 +71,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("make", first_ordinary(1, OPTIMIZERS.values()), ids=OPTIMIZERS)
 def test_optimizers_train_as_in_keras(make):
     """One epoch: Keras would put averaged weights in place after each `fit`."""
     estimator = fit(regressor(optimizer=make(), epochs=1))

@@ -10,7 +10,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_close, assert_same_weights, keras_loop, keras_lstm, make_rows
+from helpers import (
+    assert_close,
+    assert_same_weights,
+    first_ordinary,
+    keras_loop,
+    keras_lstm,
+    make_rows,
+)
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 from sklearn.metrics import r2_score
 from tiled_cases import tiled_keras_loop, tiled_lstm
@@ -168,9 +175,7 @@ def as_it_comes(**parameters) -> sklstm.StatefulLSTMRegressor:
     return sklstm.StatefulLSTMRegressor(**(shared | parameters))
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param("series", marks=pytest.mark.thorough), "panel", "sequences"]
-)
+@pytest.mark.parametrize("kind", first_ordinary(1, ["panel", "sequences", "series"]))
 def test_fit_does_not_learn_from_targets_of_weight_zero(kind):
     """Neither scales, nor the linear map, nor the choice of epochs, nor the network."""
     rows, parameters = KINDS[kind]

@@ -108,8 +108,9 @@ OWN_MODELS = [gru_graph, penalised, unusual_lstm, half_frozen, both_ways]
 @pytest.mark.parametrize(
     "function, stateful, B, n_windows",
     [
-        *first_ordinary(3, ((f, True, 3, 11) for f in OWN_MODELS)),
-        (normalised, False, 4, 10),  # a short last batch
+        *first_ordinary(1, ((f, True, 3, 11) for f in OWN_MODELS)),
+        # a short last batch
+        pytest.param(normalised, False, 4, 10, marks=pytest.mark.thorough),
         pytest.param(normalised, True, 3, 11, marks=pytest.mark.thorough),
         *first_ordinary(0, ((f, False, 3, 9) for f in OWN_MODELS)),
     ],
@@ -159,6 +160,7 @@ def test_fit_own_model_equals_keras_loop(function, stateful, B, n_windows):
     assert_parity(estimator, loop, data)
 
 
+@pytest.mark.thorough
 def test_fit_own_model_routed_parameter_takes_effect():
     """A number in the model's function is not mistaken for another's program."""
     data = make_data("regression", 12)

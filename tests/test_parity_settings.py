@@ -16,6 +16,7 @@ from parity_cases import EPOCHS, OPTIMIZERS, assert_parity, lstm_loop, make_data
 from plain import StatefulLSTMClassifier, StatefulLSTMRegressor
 
 
+@pytest.mark.thorough
 def test_fit_class_weight_equals_keras_loop_with_sample_weight():
     """A dict of class weights is one more weight on every row."""
     data = make_data("three classes", 3 * 4 + 2)
@@ -140,7 +141,7 @@ def assert_small_parity(loop_optimizer: Any, loop_loss: Any, **parameters: Any) 
 @pytest.mark.parametrize(
     "name, config, form",
     first_ordinary(
-        5, [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)]
+        1, [(n, c, ["routed", "instance"][i % 2]) for i, (n, c) in enumerate(SETTINGS)]
     ),
     ids=[f"{n}-{'-'.join(c)}" for n, c in SETTINGS],
 )
@@ -158,6 +159,7 @@ def test_fit_optimizer_settings_equal_keras_loop(name, config, form):
     assert_small_parity(optimizer, "mean_squared_error", **parameters)
 
 
+@pytest.mark.thorough
 def test_fit_loss_settings_equal_keras_loop():
     """Another loss, or another number in the same loss, trains another network."""
     import keras

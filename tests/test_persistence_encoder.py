@@ -99,7 +99,7 @@ def test_kinds_have_what_their_names_say():
 # --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", first_ordinary(4, KINDS))
 def test_load_estimator_with_encoder_answers_alike(kind, tmp_path):
     original = fitted(kind)
     loaded = round_trip(original, tmp_path, **objects_of(original))
@@ -192,7 +192,7 @@ COPIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("way", first_ordinary(1, COPIES))
 @pytest.mark.parametrize("kind", ["both", "classes", "panel", "sequences"])
 def test_copy_keeps_encoder_and_goes_on_alike(kind, way):
     original = fitted(kind)

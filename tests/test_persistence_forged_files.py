@@ -177,6 +177,7 @@ def test_rebuild_many_keras_objects_raises():
         rebuild(StatefulLSTMRegressor, header, arrays, {})
 
 
+@pytest.mark.thorough
 def test_rebuild_forged_sizes_never_reach_model_function():
     """The model function is not called before the sizes are checked."""
 
@@ -239,6 +240,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_rebuild_hostile_values_anywhere_raises_or_predicts():
     """Any value anywhere: an error or an estimator that predicts, and little memory."""
     whole, arrays = forged()

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROUNDING, assert_identical_weights
+from helpers import ROUNDING, assert_identical_weights, first_ordinary
 from persistence_cases import (
     N_DAYS,
     PANELS,
@@ -207,7 +207,7 @@ def assert_same_futures(loaded, original) -> None:
     assert_same_record(loaded, original)
 
 
-@pytest.mark.parametrize("kind", PANELS)
+@pytest.mark.parametrize("kind", first_ordinary(2, PANELS))
 def test_load_panel_goes_on_bit_for_bit(kind, tmp_path):
     """The state has four series, that of the fit three."""
     original = moved(kind)
@@ -358,7 +358,7 @@ def tiled_gru(meta):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_load_panel_of_a_users_network(tmp_path):
     original = StatefulLSTMRegressor(**SMALL, windows="tiled", model=tiled_gru)
     original.fit(panel(), targets(panel()))

@@ -57,7 +57,7 @@ def test_SKLSTM_CACHE_one_program_for_all_lengths(first):
     assert len(list(folder.glob("xla_compile_cache__*"))) == N_PROGRAMS
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(
     version("tensorflow").startswith("2.18"),
     reason="TensorFlow 2.18 names the same program otherwise in another process",
@@ -100,7 +100,7 @@ def imported(first: str, folder: Path, n_threads: int = 6) -> tuple[str, str]:
     return done.stdout.removesuffix("\n"), done.stderr.split("\n")[-2]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "first, words",
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import make_rows, weight_change
+from helpers import first_ordinary, make_rows, weight_change
 from keras import layers
 from plain import StatefulLSTMRegressor
 
@@ -33,6 +33,7 @@ def test_Latest_drops_least_recently_used():
     assert made == ["a", "b", "c", "b"]
 
 
+@pytest.mark.thorough
 def test_fit_with_many_optimizers_keeps_few_trainers():
     """Each setting but the learning rate is another compiled pass."""
     engine.POOL.clear()
@@ -99,7 +100,9 @@ def tiled(loss, **options):
     )
 
 
-@pytest.mark.parametrize("panel", [False, True], ids=["one series", "panel"])
+@pytest.mark.parametrize(
+    "panel", first_ordinary(1, [True, False]), ids=["panel", "one series"]
+)
 def test_fit_tiled_again_with_other_cuts_does_not_trace_again(panel):
     """`shuffle` moves the cuts in each epoch, and other rows have other ones.
 
@@ -181,6 +184,7 @@ def noisy(meta):
     )
 
 
+@pytest.mark.thorough
 def test_predict_with_random_layer_repeats_itself():
     """A prediction does not advance the seed of a layer that draws numbers."""
     X = make_rows(40, 2, 0)

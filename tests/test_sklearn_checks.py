@@ -26,28 +26,22 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [sklstm.StatefulLSTMRegressor(2), sklstm.StatefulLSTMClassifier(2)],
-    expected_failed_checks=expected_failures,
+    [sklstm.StatefulLSTMRegressor(2)], expected_failed_checks=expected_failures
 )
-def test_sklearn_check_of_estimators_as_they_come(estimator, check):
-    check(estimator)
-
-
-@parametrize_with_checks(
-    [StatefulLSTMRegressor()], expected_failed_checks=expected_failures
-)
-def test_sklearn_check_of_plain_regressor(estimator, check):
+def test_sklearn_check_of_regressor_as_it_comes(estimator, check):
     check(estimator)
 
 
 @pytest.mark.thorough
 @parametrize_with_checks(
     [
+        sklstm.StatefulLSTMClassifier(2),
+        StatefulLSTMRegressor(),
         StatefulLSTMRegressor(stateful=False),
         StatefulLSTMClassifier(),
         StatefulLSTMClassifier(stateful=False),
     ],
     expected_failed_checks=expected_failures,
 )
-def test_sklearn_check_of_other_plain_networks(estimator, check):
+def test_sklearn_check_of_other_estimators(estimator, check):
     check(estimator)

@@ -104,7 +104,7 @@ GEOMETRIES = [
 ]
 
 
-@pytest.mark.parametrize(("length", "settings"), first_ordinary(3, GEOMETRIES), ids=str)
+@pytest.mark.parametrize(("length", "settings"), first_ordinary(1, GEOMETRIES), ids=str)
 def test_Pipeline_with_SlidingWindow_equals_regressor_alone(length, settings):
     X, y, X_after, y_after = wave()
     alone, piped = both_ways("StatefulLSTMRegressor", length, **settings)
@@ -140,6 +140,7 @@ def test_Pipeline_with_SlidingWindow_equals_classifier_alone():
         np.testing.assert_array_equal(piped.predict(rows), alone.predict(rows))
 
 
+@pytest.mark.thorough
 def test_Pipeline_with_SlidingWindow_passes_sample_weight_and_validation_split():
     X, y, X_after, _ = wave()
     weight = np.linspace(0, 1, len(y))

@@ -147,7 +147,7 @@ def gru(meta):
     return keras.Model(rows, keras.layers.Dense(meta["n_outputs_"])(hidden))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_from_estimator_of_gru_has_no_cell_state():
     model = unfitted(model=gru, epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match=r"layer 0 has none.*Use kind='h'"):

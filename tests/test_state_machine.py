@@ -36,6 +36,7 @@ from helpers import (
     assert_identical_weights,
     assert_same_state,
     assert_same_weights,
+    first_ordinary,
     make_rows,
     outputs_of,
     pieces,
@@ -483,7 +484,7 @@ class AnyOrderOfCalls(RuleBasedStateMachine):
 
 @pytest.mark.slow
 @pytest.mark.property
-@pytest.mark.parametrize("spec", POOL, ids=str)
+@pytest.mark.parametrize("spec", first_ordinary(3, POOL), ids=str)
 def test_calls_in_any_order_agree_with_numpy_lstm(spec):
     """For each network, two in five of the profile's examples: whole histories."""
     profile = settings.default

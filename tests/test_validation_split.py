@@ -9,12 +9,13 @@ from helpers import (
     assert_close,
     assert_identical_weights,
     assert_same_state,
+    first_ordinary,
     windows_by_hand,
 )
 from training_cases import FAST, FROZEN, B, K, N, Recorder, T, X, fit, regressor, y
 
 
-@pytest.mark.parametrize("stateful", [True, False])
+@pytest.mark.parametrize("stateful", first_ordinary(1, [True, False]))
 def test_validation_split_rows_are_not_trained_on(stateful):
     """Losses and weights are those of a fit on the first rows alone."""
     options = {"stateful": stateful, **FAST}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import (
     assert_identical_weights,
+    first_ordinary,
     weight_change,
 )
 from training_cases import FAST, X, fit, lambda_model, regressor
@@ -43,7 +44,7 @@ def test_warm_start_with_another_optimizer_keeps_weights():
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("adam", "adadelta"), ("rmsprop", "adagrad")],
+    first_ordinary(1, [("adam", "adadelta"), ("rmsprop", "adagrad")]),
 )
 def test_warm_start_with_another_optimizer_drops_slots(first, second):
     """The slots have the same shapes, and must not be taken over all the same."""
@@ -55,6 +56,7 @@ def test_warm_start_with_another_optimizer_drops_slots(first, second):
     assert_identical_weights(estimator.get_weights(), afresh.get_weights())
 
 
+@pytest.mark.thorough
 def test_warm_start_of_model_function_with_lambda():
     """The model has a Lambda layer, so that its programs are not shared."""
     whole = fit(regressor(model=lambda_model, epochs=3))

@@ -41,13 +41,13 @@ def worker() -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_in_spawned_process_gives_same_bits(worker):
     found = worker.submit(fit, "one", 1).result(PATIENCE)
     assert_equal_estimators(found, fits_alone()[1])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_partial_fit_in_spawned_process_gives_same_bits(worker):
     """The estimator it returns goes on here as one trained in this process."""
     sent = copy.deepcopy(fits_alone()[0])
@@ -61,7 +61,7 @@ def test_partial_fit_in_spawned_process_gives_same_bits(worker):
     np.testing.assert_array_equal(found.step(later), here.step(later))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_fit_same_random_state_gives_same_bits_here_and_in_another_process(worker):
     """Dropout, shuffling and initial weights all follow ``random_state``."""
     elsewhere = worker.submit(dropout_digests)
@@ -104,7 +104,7 @@ for a, b in zip(one, two):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_cross_validate_n_jobs_2_large_network_gives_same_bits():
     """In large matrix products the order of a sum depends on the number of threads."""
     done = run(IN_ONE_AND_IN_TWO, TF_NUM_INTRAOP_THREADS="1")
@@ -117,7 +117,7 @@ def load_and_train(path: Path, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
     return model.predict_proba(X), model.partial_fit(X, y).get_weights()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_load_in_another_process_answers_alike(worker, tmp_path):
     """The other process has the file and the rows that follow, no training rows."""
     original, X, y = fitted("classifier: two layers")
@@ -155,7 +155,7 @@ def test_GridSearchCV_n_jobs_2_equals_loop_over_splits():
     composition_cases.assert_searched(search, composition_cases.regressor())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_GridSearchCV_n_jobs_2_keeps_settings_of_loss():
     """Keras's own copies of a Huber loss forget its delta."""
     rows = np.random.default_rng(0).normal(size=(24, 2))
