@@ -156,6 +156,7 @@ class Remember(keras.callbacks.Callback):
         self.flags[epoch % 3], self.many[0][epoch % 2] = True, True
 
 
+@pytest.mark.thorough
 def test_fit_checkpoint_callbacks_with_arrays_of_any_dtype(tmp_path):
     """Arrays of booleans and numbers are restored; those of other dtypes are left."""
     whole, again = Remember(), Remember()
@@ -288,6 +289,7 @@ def test_fit_checkpoint_other_parameters_starts_anew(change, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.thorough
 def test_fit_checkpoint_other_data_starts_anew(tmp_path):
     with pytest.raises(Killed):
         regressor(callbacks=callbacks(3)).fit(X, Y, checkpoint=tmp_path)

@@ -82,7 +82,7 @@ CASES = {
 }
 
 
-ORDINARY = ("next value", "three classes")
+ORDINARY = ("three classes",)
 
 
 @pytest.mark.parametrize("case", with_rest_thorough(CASES, ORDINARY))

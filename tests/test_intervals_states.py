@@ -134,6 +134,7 @@ def test_fed_forecasts_of_rows_without_state_are_adapted():
     assert (before != after).all()
 
 
+@pytest.mark.thorough
 def test_all_horizons_in_columns_have_intervals():
     rows, values = frame_series(SERIES, range(1, 4), target="v")
     model = ConformalRegressor(net(), 0.8).fit(rows[:FITTED], values[:FITTED])

@@ -77,7 +77,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-ORDINARY = ("in order", "windows of many lengths")
+ORDINARY = ("windows of many lengths",)
 
 
 @pytest.mark.parametrize("case", with_rest_thorough(CASES, ORDINARY))
@@ -108,6 +108,7 @@ def test_fit_in_lane_groups_equals_fit_in_one(case, few_are_enough):
     assert_close(grouped.predict(X), whole.predict(X), **PARITY)
 
 
+@pytest.mark.thorough
 def test_callbacks_in_lane_groups_see_weights_of_each_epoch(few_are_enough):
     """A classifier with `fit` and then `partial_fit`, watched after each epoch."""
     X, labels = make_rows(60, 2, 0), np.arange(60) % 3

@@ -189,6 +189,7 @@ def test_predict_longer_windows_than_fitted_equals_numpy_lstm(fitted):
     model.reseed_states()
 
 
+@pytest.mark.thorough
 def test_predict_longer_windows_own_model_equals_keras():
     """The function is asked for a network as long; no answer depends on others."""
     windows, longer = make_windows(12), np.ones((2, T + 1, F), np.float32)

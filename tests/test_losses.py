@@ -43,6 +43,7 @@ def test_loss_by_name_class_object_or_function_trains_alike(loss):
     assert weight_change(given.get_weights(), squared.get_weights()) > 1e-3
 
 
+@pytest.mark.thorough
 def test_loss_routed_parameter_takes_effect():
     def weights(**parameters):
         return fit(regressor(**FAST, **parameters)).get_weights()
@@ -86,6 +87,7 @@ def test_class_weight_balanced_multiplies_sample_weight():
     assert_close(own, np.linspace(0.5, 1.5, N))  # the caller's array is left alone
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "labels", first_ordinary(1, [LABELS, LABELS == "low"]), ids=["three", "two"]
 )

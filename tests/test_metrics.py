@@ -29,6 +29,7 @@ from training_cases import (
 )
 
 
+@pytest.mark.thorough
 def test_metrics_while_training_equal_keras():
     """Metrics are those of the predictions made before each update, as in Keras."""
     estimator = fit(regressor(metrics=["mae"], **FAST))
@@ -78,6 +79,7 @@ def test_metrics_accuracy_equals_predictions(labels):
     assert_close(estimator.history_["val_accuracy"], [right[N:].mean()])
 
 
+@pytest.mark.thorough
 def test_metrics_of_several_numbers_raises():
     """F1Score gives one number per class; with `average="macro"` it is accepted."""
     options = {"loss": "categorical_crossentropy", "epochs": 1}

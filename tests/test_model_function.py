@@ -48,7 +48,7 @@ from sklearn.base import clone
     ("model", "stateful"),
     [
         (mixed, True),
-        pytest.param(own_mask, True, marks=MASK_IS_LOST),
+        pytest.param(own_mask, True, marks=[MASK_IS_LOST, pytest.mark.thorough]),
         # Their like is in `test_parity_own_models`.
         *first_ordinary(
             0,
@@ -141,6 +141,7 @@ def test_model_function_SimpleRNN_state_methods():
     assert_close(estimator.state_.layers[0][0], seeded.layers[0][0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("labels", "activation", "width"),
     first_ordinary(1, [(LABELS, "softmax", 3), (LABELS == "low", "sigmoid", 1)]),

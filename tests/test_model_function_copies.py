@@ -10,6 +10,7 @@ from helpers import (
     assert_close,
     assert_identical_weights,
     assert_same_weights,
+    first_ordinary,
     windows_by_hand,
 )
 from model_functions import B, N, T, X, bidirectional, gru, own_layer, regressor, y
@@ -29,6 +30,7 @@ def test_rebuild_at_another_batch_size_of_model_function(batch_size):
     assert_close(outputs[:n], estimator.predict(X[:N])[T - 1 :][:n])
 
 
+@pytest.mark.thorough
 def test_rebuild_of_stateless_model_function():
     estimator = regressor(bidirectional, stateful=False, epochs=1).fit(X[:N], y[:N])
     model = estimator.rebuild(4)
@@ -45,7 +47,7 @@ def test_model_attribute_continues_from_state():
     assert_close(np.asarray(estimator.model_(windows[:B]))[:, 0], expected)
 
 
-@pytest.mark.parametrize("model", [gru, own_layer])
+@pytest.mark.parametrize("model", first_ordinary(1, [own_layer, gru]))
 def test_pickle_with_model_function_predicts_and_trains_alike(model):
     """It keeps predicting, and goes on training, as the original does."""
     estimator = regressor(model).fit(X[:N], y[:N]).observe(X[N : N + 3])

@@ -66,6 +66,7 @@ def test_logits_give_outputs_again(activation):
     np.testing.assert_allclose(ACTIVATIONS[activation](found), activate(logits))
 
 
+@pytest.mark.thorough
 def test_fit_of_classes_shrinks_network_by_its_held_out_rows(tmp_path):
     labels = np.where(Y > 0.7, "high", "low")
     noisy = np.where(RNG.random(len(labels)) < 0.3, "low", labels)

@@ -60,6 +60,7 @@ def weighted_squares(y_and_weights, y_pred):
 # --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "drop_remainder", [pytest.param(True, marks=pytest.mark.thorough), False]
 )

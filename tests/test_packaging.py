@@ -20,6 +20,7 @@ def test_public_api_is_the_listed_one():
     assert list(public_api.lines()) == LISTED.read_text().splitlines()
 
 
+@pytest.mark.thorough
 def test_main_prints_what_a_report_needs(tmp_path):
     (tmp_path / "a program").write_bytes(bytes(2**20))
     done = run("import sklstm.__main__ as m; m.main()", SKLSTM_CACHE=str(tmp_path))

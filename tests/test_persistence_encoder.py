@@ -158,6 +158,7 @@ def test_load_epochs_that_were_not_trained(tmp_path):
     assert round_trip(original, tmp_path).epochs_ == 2
 
 
+@pytest.mark.thorough
 def test_load_linear_skip_for_a_users_network_has_no_encoder(tmp_path):
     """By default there is none, and rows are read as ever."""
     original = StatefulLSTMRegressor(

@@ -95,6 +95,7 @@ def test_load_with_objects_given_again_answers_alike(what, tmp_path):
     assert_same_future(loaded, original, X, y)
 
 
+@pytest.mark.thorough
 def test_load_with_model_keywords_given_again(tmp_path):
     note = object()
     original = StatefulLSTMRegressor(model=partial(gru), model__note=note, **SMALL)

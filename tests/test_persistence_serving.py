@@ -123,6 +123,7 @@ def test_predictor_answers_quantiles_as_the_estimator(n_outputs, tmp_path):
     assert made[0].shape == ((7, 3) if n_outputs == 1 else (7, 2, 3))
 
 
+@pytest.mark.thorough
 def test_predictor_of_another_loss_has_no_quantiles(of_frame):
     predictor, later = of_frame
     assert not hasattr(predictor, "quantiles_")

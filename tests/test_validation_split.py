@@ -91,6 +91,7 @@ def test_validation_loss_counts_sample_weight():
     assert_close(split.history_["val_loss"][0], np.mean(weights[N:] * errors**2))
 
 
+@pytest.mark.thorough
 def test_validation_split_of_windows():
     windows = windows_by_hand(X, T)[: 4 * B + 5]
     target = y[T - 1 :][: len(windows)]

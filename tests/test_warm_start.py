@@ -66,6 +66,7 @@ def test_warm_start_of_model_function_with_lambda():
     assert parts.history_["loss"] == whole.history_["loss"]
 
 
+@pytest.mark.thorough
 def test_warm_start_with_dropout_set_since_keeps_weights():
     """The network gets seed generators; the weights go on."""
     estimator = fit(regressor(warm_start=True, epochs=1))
