@@ -4,7 +4,8 @@ sklstm alone, with its defaults for scale and linear map, and each number of ser
 fresh process. A fit of a tiny panel comes first, which imports and starts all that is
 needed. Then each part is run twice: its memory is measured in the first run, as the
 peak of resident memory less that before it, and its time in the second, with all
-programs compiled.
+programs compiled. Memory that an earlier part has freed is used again and not counted,
+so that the later parts tell only what they need beyond a fit.
 
 - ``fit``: one epoch on all rows. Each series is also walked once, for its state.
 - ``predict``: five new rows of each series, from the states, which stay.
