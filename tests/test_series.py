@@ -77,6 +77,16 @@ def test_read_labels_takes_an_index_of_dates_periods_or_integers_as_time(index):
     pd.testing.assert_index_equal(labels.time, index)
 
 
+def test_read_labels_takes_an_index_of_days_as_objects_as_time():
+    """So pyarrow returns the days of a Parquet file."""
+    X = pd.DataFrame({"x": [0.0, 1.0, 2.0]}, index=pd.Index(DAYS.date, dtype=object))
+    _, labels = read_labels(X)
+    assert isinstance(labels.time, pd.DatetimeIndex)
+    assert labels.time.tolist() == DAYS.tolist()
+    _, labels = read_labels(levels(["b", "a", "b"], DAYS.date))
+    assert labels.time.tolist() == DAYS.tolist()
+
+
 def test_read_labels_of_a_pandas_series_reads_its_index():
     X = pd.Series([0.0, 1.0, 2.0], index=DAYS)
     rows, labels = read_labels(X)

@@ -20,6 +20,7 @@ import _epochs
 import _fits
 import _forecasters
 import _grid
+import _many
 import _memory
 import _panels
 import _parallel
@@ -45,6 +46,7 @@ RACES: dict[str, tuple[Callable[[Report, Plan], None], ...]] = {
     "memory": (_memory.race,),
     "tiled": (_tiled.race_epochs, _tiled.race_scale, _tiled.race_predict),
     "panels": (_panels.race_fit, _panels.race_step),
+    "many": (_many.race,),
 }
 
 

@@ -11,6 +11,7 @@ from sklstm._estimator.forms import n_dimensions
 from sklstm._estimator.inputs import check_X, is_plain
 from sklstm._estimator.sequences import Sequences, check_sequences
 from sklstm._later import is_index, pd
+from sklstm._rows.frames import check_in_memory
 from sklstm._rows.input_shape import InputShape
 from sklstm._rows.series import RowLabels, read_labels
 
@@ -100,6 +101,7 @@ def _labels_of(X, series_id: Any) -> tuple[Any, RowLabels | None]:
             )
         return X, None
     if series_id is None and not is_index(getattr(X, "index", None)):
+        check_in_memory(X)
         return X, None
     return read_labels(X, series_id)
 

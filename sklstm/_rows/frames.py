@@ -22,7 +22,26 @@ def as_pandas(table: Any) -> Any:
     >>> as_pandas(Frame())["sales"].tolist()
     [3.0, 5.0]
     """
+    check_in_memory(table)
     names = getattr(table, "column_names", getattr(table, "columns", None))
     if names is None or hasattr(table, "iloc"):
         return table
     return pd.DataFrame({name: np.asarray(table[name]) for name in names})
+
+
+def check_in_memory(table: Any) -> None:
+    """Refuse a frame of Dask.
+
+    NumPy would load all of its rows, and leave out their index.
+
+    Raises
+    ------
+    TypeError
+        With what to pass instead.
+    """
+    if hasattr(table, "partitions") and hasattr(table, "columns"):
+        raise TypeError(
+            "X is a frame of Dask, whose rows are not in memory. Pass X.compute() if"
+            " all of them fit; if not, call partial_fit with one of X.partitions after"
+            " the other: part.compute()."
+        )

@@ -171,6 +171,8 @@ def _as_time(index: pd.Index) -> pd.Index | None:
         return index
     if getattr(index.dtype, "kind", "") == "M":  # dates kept by pyarrow
         return pd.DatetimeIndex(index)
+    if index.dtype == object and pd.api.types.infer_dtype(index) == "date":
+        return pd.DatetimeIndex(index)  # what pyarrow makes of days in a file
     return None
 
 
