@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -110,19 +111,30 @@ def write(path, header: Any, arrays: Mapping[str, np.ndarray]) -> None:
     OSError
         If the file cannot be written; a file that existed before is unchanged.
     """
+    _put_in_place(path, packed(header, arrays))
+
+
+def packed(header: Any, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of such a file.
+
+    Raises
+    ------
+    PersistenceError
+        As `write` does for the header and the arrays.
+    """
     arrays = {name: _storable(name, array) for name, array in arrays.items()}
     signed = {"format": FORMAT, "content": header}
     checksum = _checksum(_canonical(signed), arrays)
     text = _canonical({**signed, "checksum": checksum})
-    packed = safetensors.numpy.save(arrays, {KEY: text})
-    n_header = int.from_bytes(packed[:8], "little")
+    content = safetensors.numpy.save(arrays, {KEY: text})
+    n_header = int.from_bytes(content[:8], "little")
     if n_header > LARGEST_HEADER:
         raise PersistenceError(
             f"What is to be saved has {n_header} bytes besides its arrays (parameters,"
             f" labels, names), but a file may have at most {LARGEST_HEADER}. Use"
             " smaller parameters."
         )
-    _put_in_place(path, packed)
+    return content
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:
@@ -136,8 +148,8 @@ def _storable(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _put_in_place(path, packed: bytes) -> None:
-    """Write `packed` to a temporary file and move that to `path`."""
+def _put_in_place(path, content: bytes) -> None:
+    """Write `content` to a temporary file and move that to `path`."""
     target = Path(os.path.realpath(path))  # of a link, the file that it points to
     if not target.parent.is_dir():
         raise FileNotFoundError(
@@ -149,7 +161,7 @@ def _put_in_place(path, packed: bytes) -> None:
         with open(temporary, "xb") as file:
             if mode is not None:
                 os.chmod(temporary, mode)
-            file.write(packed)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -222,6 +234,17 @@ def read(path) -> tuple[Any, Arrays]:
             return _read(file, os.fstat(file.fileno()).st_size)
     except PersistenceError as error:
         raise PersistenceError(f"{os.fspath(path)!r} {error}") from None
+
+
+def unpacked(content: bytes) -> tuple[Any, Arrays]:
+    """The header and the arrays in the bytes of such a file.
+
+    Raises
+    ------
+    PersistenceError
+        As `read` does for what is in the file.
+    """
+    return _read(io.BytesIO(content), len(content))
 
 
 _EXPECTED = "Pass the name of a file that save() wrote."

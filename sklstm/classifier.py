@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -15,6 +18,9 @@ from sklstm._estimator.keywords import refuse_keywords
 from sklstm._estimator.sequences import flat_if_sequences
 from sklstm._network.targets import ClassTarget
 from sklstm._training.fitted import Fitted
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
@@ -290,36 +296,36 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
 
     def __init__(
         self,
-        units=64,
+        units: int | Sequence[int] = 64,
         *,
-        cell="lstm",
-        sequence_length="auto",
-        batch_size="auto",
-        windows="auto",
-        series_id=None,
-        on_gap="warn",
-        missing="raise",
-        scale="auto",
-        linear_skip="auto",
-        lags="auto",
-        stateful=True,
-        drop_remainder=True,
-        dropout=0.0,
-        model=None,
-        optimizer="auto",
-        loss=None,
-        metrics=None,
-        callbacks=None,
-        epochs="auto",
-        ema_momentum="auto",
-        validation_split=0.0,
-        shuffle=True,
-        class_weight=None,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-        **routed,
-    ):
+        cell: str = "lstm",
+        sequence_length: int | str = "auto",
+        batch_size: int | str = "auto",
+        windows: str = "auto",
+        series_id: Any = None,
+        on_gap: str = "warn",
+        missing: str = "raise",
+        scale: bool | str = "auto",
+        linear_skip: bool | str = "auto",
+        lags: int | Sequence[int] | str = "auto",
+        stateful: bool = True,
+        drop_remainder: bool = True,
+        dropout: float = 0.0,
+        model: Callable[..., Any] | None = None,
+        optimizer: Any = "auto",
+        loss: Any = None,
+        metrics: Any = None,
+        callbacks: Any = None,
+        epochs: int | str = "auto",
+        ema_momentum: float | str = "auto",
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+        **routed: Any,
+    ) -> None:
         self.units = units
         self.cell = cell
         self.sequence_length = sequence_length
@@ -349,7 +355,14 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, **unknown):
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        **unknown: Any,
+    ) -> Self:
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
@@ -431,7 +444,9 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             )
         return self._partial_fit(X, y, sample_weight, classes=known)
 
-    def predict_proba(self, X, replay=None, **unknown):
+    def predict_proba(
+        self, X: Any, replay: bool | None = None, **unknown: Any
+    ) -> np.ndarray:
         """Class probabilities for each row of X, continuing from the state.
 
         Parameters
@@ -469,7 +484,7 @@ class StatefulLSTMClassifier(ClassifierMixin, BaseStatefulLSTM):
             refuse_keywords(self, "predict_proba", unknown)
         return self._predictions(X, replay, Fitted.probabilities)
 
-    def score(self, X, y, sample_weight=None, **unknown):
+    def score(self, X: Any, y: Any, sample_weight: Any = None, **unknown: Any) -> float:
         """Mean accuracy of ``predict(X)``.
 
         Parameters

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -16,7 +19,11 @@ from sklstm._network.pinball_loss import PinballLoss
 from sklstm._network.targets import ContinuousTarget, QuantileTarget
 from sklstm._training.fitted import Fitted
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 DEFAULT_QUANTILES = (0.05, 0.5, 0.95)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _has_quantiles(estimator: StatefulLSTMRegressor) -> bool:
@@ -27,6 +34,11 @@ def _has_quantiles(estimator: StatefulLSTMRegressor) -> bool:
         "Quantiles are predicted where loss='quantile', but this"
         f" {type(estimator).__name__} has loss={estimator.loss!r}. Set it before fit."
     )
+
+
+def _where_quantiles(method: Method) -> Method:
+    """Offer a method where quantiles are predicted; it keeps its type for checkers."""
+    return available_if(_has_quantiles)(method)
 
 
 class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
@@ -362,36 +374,36 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
 
     def __init__(
         self,
-        units=64,
+        units: int | Sequence[int] = 64,
         *,
-        cell="lstm",
-        sequence_length="auto",
-        batch_size="auto",
-        windows="auto",
-        series_id=None,
-        on_gap="warn",
-        missing="raise",
-        scale="auto",
-        linear_skip="auto",
-        lags="auto",
-        stateful=True,
-        drop_remainder=True,
-        dropout=0.0,
-        model=None,
-        optimizer="auto",
-        loss=None,
-        quantiles=DEFAULT_QUANTILES,
-        metrics=None,
-        callbacks=None,
-        epochs="auto",
-        ema_momentum="auto",
-        validation_split=0.0,
-        shuffle=True,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-        **routed,
-    ):
+        cell: str = "lstm",
+        sequence_length: int | str = "auto",
+        batch_size: int | str = "auto",
+        windows: str = "auto",
+        series_id: Any = None,
+        on_gap: str = "warn",
+        missing: str = "raise",
+        scale: bool | str = "auto",
+        linear_skip: bool | str = "auto",
+        lags: int | Sequence[int] | str = "auto",
+        stateful: bool = True,
+        drop_remainder: bool = True,
+        dropout: float = 0.0,
+        model: Callable[..., Any] | None = None,
+        optimizer: Any = "auto",
+        loss: Any = None,
+        quantiles: Sequence[float] = DEFAULT_QUANTILES,
+        metrics: Any = None,
+        callbacks: Any = None,
+        epochs: int | str = "auto",
+        ema_momentum: float | str = "auto",
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+        **routed: Any,
+    ) -> None:
         self.units = units
         self.cell = cell
         self.sequence_length = sequence_length
@@ -421,7 +433,9 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         self.random_state = random_state
         self._assign_routed(routed)
 
-    def partial_fit(self, X, y, sample_weight=None, **unknown):
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, **unknown: Any
+    ) -> Self:
         """Train for one pass over rows that follow those seen.
 
         Weights, optimizer, state, context and position all carry over, so that calls
@@ -483,7 +497,7 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
             refuse_keywords(self, "partial_fit", unknown, trains=True)
         return self._partial_fit(X, y, sample_weight)
 
-    def score(self, X, y, sample_weight=None, **unknown):
+    def score(self, X: Any, y: Any, sample_weight: Any = None, **unknown: Any) -> float:
         """Coefficient of determination (R²) of ``predict(X)``, the mean over outputs.
 
         With ``loss="quantile"`` it is that of the medians, as of scikit-learn's
@@ -532,8 +546,10 @@ class StatefulLSTMRegressor(RegressorMixin, BaseStatefulLSTM):
         may_miss = self.missing == "ignore"
         return weighted_r2(y, predicted, weights, may_miss)
 
-    @available_if(_has_quantiles)
-    def predict_quantiles(self, X, replay=None, **unknown):
+    @_where_quantiles
+    def predict_quantiles(
+        self, X: Any, replay: bool | None = None, **unknown: Any
+    ) -> np.ndarray:
         """Predict quantiles for each row of X; the state stays as it is.
 
         For estimators with ``loss="quantile"``.

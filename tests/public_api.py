@@ -10,8 +10,11 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from typing import Any
 
 import sklstm
+
+SELF = ("self", "cls")
 
 
 def public_modules() -> list[str]:
@@ -31,17 +34,52 @@ def lines() -> Iterator[str]:
                 yield from (f"    {line}" for line in _members(value))
 
 
+def unannotated() -> Iterator[str]:
+    """Public calls of which a parameter or the answer has no type."""
+    for module in public_modules():
+        loaded = importlib.import_module(module)
+        for name in getattr(loaded, "__all__", ()):
+            value = getattr(loaded, name)
+            calls = {name: value}
+            if inspect.isclass(value):
+                members = {m: inspect.getattr_static(value, m) for m in _names(value)}
+                calls = {"__init__": value.__init__, **members}
+            for called, call in calls.items():
+                if not _is_annotated(_function_of(call)):
+                    yield f"{module}.{name}.{called}"
+
+
+def _function_of(value) -> Any:
+    """The function behind a method or a property, or what is no call itself."""
+    if isinstance(value, property):
+        return value.fget
+    return getattr(value, "__func__", value)
+
+
+def _is_annotated(function) -> bool:
+    if not inspect.isfunction(function):
+        return True
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.name not in SELF]
+    kinds = [p.annotation for p in parameters] + [signature.return_annotation]
+    return inspect.Signature.empty not in kinds
+
+
 def _members(cls: type) -> Iterator[str]:
     """The attributes and methods of a class that this package defines."""
-    names = {
+    for name in sorted(_names(cls)):
+        yield f"{name}{_parameters(inspect.getattr_static(cls, name))}"
+
+
+def _names(cls: type) -> set[str]:
+    """The public names in a class that this package defines."""
+    return {
         name
         for base in cls.__mro__
         if base.__module__.startswith("sklstm")
         for name in vars(base)
         if not name.startswith("_") and hasattr(cls, name)
     }
-    for name in sorted(names):
-        yield f"{name}{_parameters(inspect.getattr_static(cls, name))}"
 
 
 def _parameters(value) -> str:
@@ -56,7 +94,7 @@ def _parameters(value) -> str:
     plain = [
         p.replace(annotation=inspect.Parameter.empty)
         for p in signature.parameters.values()
-        if p.name not in ("self", "cls")
+        if p.name not in SELF
     ]
     return str(inspect.Signature(plain))
 

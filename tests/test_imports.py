@@ -245,6 +245,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_training",
     },
     "_estimator": {
+        "_archive",
         "_checks",
         "_compiled",
         "_encoding",
@@ -416,6 +417,8 @@ def imported_at_once(body: list[ast.stmt]) -> set[str]:
 
 def file_of(module: str) -> Path | None:
     """The file of a module of this package; None for another name."""
+    if module.partition(".")[0] != PACKAGE.name:
+        return None
     path = PACKAGE.parent.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.exists()), None)

@@ -20,6 +20,14 @@ def test_public_api_is_the_listed_one():
     assert list(public_api.lines()) == LISTED.read_text().splitlines()
 
 
+def test_public_calls_have_types_throughout():
+    """Else mypy --strict counts them as untyped, in the script of a user.
+
+    `tests/typed_use.py` is such a script, which `.ci/run` checks.
+    """
+    assert list(public_api.unannotated()) == []
+
+
 @pytest.mark.thorough
 def test_main_prints_what_a_report_needs(tmp_path):
     (tmp_path / "a program").write_bytes(bytes(2**20))

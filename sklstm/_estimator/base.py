@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sklstm._estimator.array_checks import ArrayChecks
+from sklstm._estimator.copies import Copies
 from sklstm._estimator.exports import Exports
 from sklstm._estimator.fitting import Fitting
 from sklstm._estimator.hidden_states import HiddenStates
@@ -12,6 +13,7 @@ from sklstm._estimator.state_calls import StateCalls
 
 
 class BaseStatefulLSTM(
+    Copies,
     Fitting,
     PartialFitting,
     Predicting,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +24,16 @@ from sklstm._network.architecture import StackedLSTM, state_variables
 from sklstm._tensorflow import keras, start_devices
 from sklstm._training.recipe import with_share
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 KERAS_SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 
 class Exports(FittedAttributes):
     """Calls that hand the fitted network over."""
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator, its state included, to one file.
 
         The file holds data only, in the safetensors format: the parameters as JSON,
@@ -88,7 +93,7 @@ class Exports(FittedAttributes):
         persistence.save(self, path)
 
     @classmethod
-    def load(cls, path, **objects):
+    def load(cls, path: str | os.PathLike[str], **objects: Any) -> Self:
         """Read an estimator that `save` wrote; it predicts and trains on bit for bit.
 
         Nothing in the file is run or imported, and it is refused as a whole unless
@@ -173,7 +178,7 @@ class Exports(FittedAttributes):
         """
         return copied(self._record().parameters.weights)
 
-    def rebuild(self, batch_size) -> keras.Model:
+    def rebuild(self, batch_size: int) -> keras.Model:
         """A plain Keras model with these weights at another batch size.
 
         For serving or inspection, in zero state. The layers of the built-in network are
@@ -221,7 +226,9 @@ class Exports(FittedAttributes):
         model.set_weights(fitted.parameters.weights)
         return model
 
-    def to_onnx(self, path, series=None) -> dict[str, np.ndarray]:
+    def to_onnx(
+        self, path: str | os.PathLike[str], series: Any = None
+    ) -> dict[str, np.ndarray]:
         """Write one step of the fitted network, a row in and an answer out, as ONNX.
 
         The model of the file is a function: the state goes in with the row, and the
@@ -308,6 +315,7 @@ class Exports(FittedAttributes):
         fitted = self._record()
         network = fitted.recipe.network
         if fitted.input_shape.is_sequences:  # they have no state
+            assert network.batch_size is not None  # of tiled windows it is a number
             return self.rebuild(network.batch_size)
         if fitted.recipe.is_tiled:
             network = network.at_batch_size(len(fitted.state.position))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from sklstm._training.fitted import Fitted
 
+Value = TypeVar("Value")
 
-class FromFit:
+
+class FromFit(Generic[Value]):
     """A fitted attribute, read from the record; absent before a fit.
 
     It has no ``__set__``, so that scikit-learn's checks may set an attribute of that
@@ -22,13 +24,19 @@ class FromFit:
         From the record to the value; None means that there is no such attribute.
     """
 
-    def __init__(self, read: Callable[[Fitted], Any]):
+    def __init__(self, read: Callable[[Fitted], Value | None]) -> None:
         self._read = read
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, estimator, owner=None):
+    @overload
+    def __get__(self, estimator: None, owner: type) -> FromFit[Value]: ...
+
+    @overload
+    def __get__(self, estimator: object, owner: type | None = None) -> Value: ...
+
+    def __get__(self, estimator: Any, owner: type | None = None) -> Any:
         if estimator is None:
             return self
         fitted = vars(estimator).get("_fitted")

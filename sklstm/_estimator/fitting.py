@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,19 +32,22 @@ from sklstm._training.fitted import Fitted, joined
 from sklstm._training.recipe import Recipe, with_share
 from sklstm._training.train import Examples, train
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Fitting(Preparing):
     """Fits anew: one frozen record of what was found is assigned at the end."""
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
-        checkpoint=None,
-        checkpoint_every=1,
-        **unknown,
-    ):
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        **unknown: Any,
+    ) -> Self:
         """Train the network and leave its state right after the last row.
 
         Each epoch starts from zero state. Sliding windows are read in order (stateful)
@@ -155,11 +160,12 @@ class Fitting(Preparing):
             self, X, self.series_id, settings.is_tiled, settings.dtype
         )
         y, is_missing = check_y(self, y, self._y_options, given, X)
+        progress = None
         if checkpoint is not None:
-            checkpoint = self._open_checkpoint(
+            progress = self._open_checkpoint(
                 checkpoint, checkpoint_every, given, (y, is_missing), sample_weight
             )
-        found = checkpoint and checkpoint.found
+        found = progress and progress.found
         seed = found.seed if found else self._draw_seed()
         target = self._learn_target(
             y, self._compile_arguments(settings.is_tiled)["loss"]
@@ -185,8 +191,8 @@ class Fitting(Preparing):
             if self.verbose:
                 print(errors.text)
         epochs = int(epochs)
-        if checkpoint is not None:
-            checkpoint.check_within(epochs, self.epochs)
+        if progress is not None:
+            progress.check_within(epochs, self.epochs)
         encoded, targets = prepared.encoded(encoder)
         fit = self._fit_tiled if recipe.is_tiled else self._fit_sliding
         curriculum, rows, zero = fit(
@@ -210,7 +216,7 @@ class Fitting(Preparing):
             curriculum.layout,
             shuffled=curriculum.shuffled,
             learning_rate=learning_rate_of(recipe.optimizer),
-            checkpoint=checkpoint,
+            checkpoint=progress,
             seed=seed,
             epochs=epochs,
             ema_momentum=settings.ema_momentum,
@@ -240,8 +246,8 @@ class Fitting(Preparing):
         )
         state = seed_state(fitted, given, begins, last, curriculum.windows)
         self._fitted = replace(fitted, seeded=state, state=state)
-        if checkpoint is not None and not learnt.was_interrupted:
-            checkpoint.remove()
+        if progress is not None and not learnt.was_interrupted:
+            progress.remove()
         return self
 
     def _fit_sliding(

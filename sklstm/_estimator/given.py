@@ -35,8 +35,12 @@ class Given:
     shape: InputShape
     sequences: Sequences | None = None
 
-    def shaped(self, values: np.ndarray):
-        """Values of rows in the form that X came in."""
+    def shaped(self, values: np.ndarray) -> Any:
+        """Values of rows in the form that X came in: an array, or a list of sequences.
+
+        The calls that answer so are annotated with the array, which all forms of X but
+        a list of sequences give: users would have to tell the two apart at each call.
+        """
         return values if self.sequences is None else self.sequences.shaped(values)
 
     def sorted(self) -> tuple[Given, np.ndarray | slice]:

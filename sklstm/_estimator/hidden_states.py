@@ -25,7 +25,7 @@ from sklstm._training.fitted import Fitted
 class HiddenStates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedAttributes):
     """Makes an estimator a transformer as well."""
 
-    def transform(self, X, replay=None, **unknown):
+    def transform(self, X: Any, replay: bool | None = None, **unknown: Any) -> Any:
         """Hidden states at each row, as features for another estimator.
 
         They are the h of the last recurrent layer right after the row: all that the
@@ -85,7 +85,7 @@ class HiddenStates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedAttr
             refuse_keywords(self, "transform", unknown)
         return self._hidden_states(X, replay)
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit, and the hidden states at each row of the fit, from zero state on.
 
         Parameters
@@ -112,7 +112,7 @@ class HiddenStates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedAttr
             _refuse_model_function("fit_transform")
         return self.fit(X, y, **fit_params)._hidden_states(X, replay=True)
 
-    def _hidden_states(self, X, replay: bool | None):
+    def _hidden_states(self, X: Any, replay: bool | None) -> Any:
         fitted = self._record()
         if not isinstance(fitted.recipe.network, StackedLSTM):
             _refuse_model_function("transform")

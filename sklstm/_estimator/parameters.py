@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
@@ -25,6 +25,9 @@ from sklstm._training.recipe import refuse_lost_settings
 
 from scikeras._utils import accepts_kwargs, has_param, route_params  # isort: skip
 from scikeras.wrappers import BaseWrapper  # isort: skip
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 if "__sklearn_tags__" not in vars(BaseWrapper):
     # It still defines `_more_tags`, which scikit-learn >= 1.6 accepts only beside this.
@@ -60,7 +63,7 @@ class RoutedParameters(BaseWrapper):
 
     _routing_prefixes = set(ROUTED_PREFIXES)
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: Any) -> None:
         """Show named parameters only in the signature: routed ones have no one name."""
         super().__init_subclass__(**options)
         signature = inspect.signature(cls.__init__)
@@ -88,7 +91,7 @@ class RoutedParameters(BaseWrapper):
         prefix, separator, rest = name.partition("__")
         return bool(separator and rest and prefix in ROUTED_PREFIXES)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, routed ones such as ``optimizer__learning_rate`` included.
 
         Parameters

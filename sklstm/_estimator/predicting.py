@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Predicting(FittedAttributes):
 
     def _predictions(
         self, X, replay: bool | None, decode: Callable[[Fitted, np.ndarray], np.ndarray]
-    ):
+    ) -> Any:
         """Decoded outputs for rows of X: from the state, or replayed as in fit."""
         fitted = self._record()
         given = read_rows(self, X, fitted.input_shape)
@@ -41,7 +42,7 @@ class Predicting(FittedAttributes):
             outputs = sliding.outputs_of(fitted, given, following)
         return given.shaped(decode(fitted, outputs))
 
-    def predict(self, X, replay=None, **unknown):
+    def predict(self, X: Any, replay: bool | None = None, **unknown: Any) -> np.ndarray:
         """Predict for each row of X, continuing from the state, which stays as it is.
 
         Parameters
@@ -104,7 +105,14 @@ class Predicting(FittedAttributes):
             refuse_keywords(self, "predict", unknown)
         return self._predictions(X, replay, Fitted.decode)
 
-    def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
+    def forecast(
+        self,
+        n_steps: int,
+        start: Any = None,
+        feedback: Any = None,
+        series: Any = None,
+        X_future: Any = None,
+    ) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         The state stays as it is. Where targets are values further ahead (the horizons
@@ -212,7 +220,7 @@ class Predicting(FittedAttributes):
             return self._checked_array(rows, "the row fed back", dtype)
         return check_X(self, rows, replace(fitted.input_shape, series_id=None))[0]
 
-    def lane_table(self, X) -> np.ndarray:
+    def lane_table(self, X: Any) -> np.ndarray:
         """Which row of X each lane reads in each batch.
 
         Parameters

@@ -6,6 +6,7 @@ Each puts another record in place of the one before, in one assignment.
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from sklstm._rows.state import RecurrentState
 from sklstm._rows.state_checks import check_fits
 from sklstm._training.fitted import Fitted
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 UNTRAINED = (
     "{n} row(s) given to partial_fit have not been trained on: they waited for others"
     " to fill a batch of batch_size={batch_size}, and are dropped because the state is"
@@ -32,7 +36,7 @@ UNTRAINED = (
 class StateCalls(FittedAttributes):
     """Calls that read, move or replace the state."""
 
-    def reset_states(self, series=None):
+    def reset_states(self, series: Any = None) -> Self:
         """Forget every row seen: zero state, empty context, position 0.
 
         Parameters
@@ -74,7 +78,7 @@ class StateCalls(FittedAttributes):
         self._move_to(fitted.in_state(state))
         return self
 
-    def forget(self, series):
+    def forget(self, series: Any) -> Self:
         """Remove series and their states; if they come again, they start cold.
 
         Parameters
@@ -120,7 +124,7 @@ class StateCalls(FittedAttributes):
         self._move_to(fitted.in_state(fitted.state.without_lanes(lanes)))
         return self
 
-    def reseed_states(self):
+    def reseed_states(self) -> Self:
         """Go back to the state at the end of the last `fit`.
 
         That is zero state where `partial_fit` alone has trained the estimator. What
@@ -152,7 +156,7 @@ class StateCalls(FittedAttributes):
         self._move_to(fitted.in_state(fitted.seeded))
         return self
 
-    def observe(self, X):
+    def observe(self, X: Any) -> Self:
         """Advance the state over rows without predicting.
 
         Parameters
@@ -220,7 +224,7 @@ class StateCalls(FittedAttributes):
         outputs, state = one
         return outputs, fitted, fitted.in_state(state)
 
-    def step(self, X, **unknown):
+    def step(self, X: Any, **unknown: Any) -> np.ndarray:
         """Predict for each row of X and advance the state over them, in one pass.
 
         Parameters
@@ -260,7 +264,7 @@ class StateCalls(FittedAttributes):
         self._move_to(moved)
         return fitted.decode(outputs)
 
-    def get_states(self, series=None) -> RecurrentState:
+    def get_states(self, series: Any = None) -> RecurrentState:
         """The state as a value, which later calls do not change.
 
         Parameters
@@ -300,7 +304,7 @@ class StateCalls(FittedAttributes):
         lanes = match_series(state.series, ids)
         return state.take_lanes(lanes).replace(series=ids)
 
-    def set_states(self, state: RecurrentState):
+    def set_states(self, state: RecurrentState) -> Self:
         """Continue from a state taken with `get_states`.
 
         Parameters

@@ -122,7 +122,7 @@ class RecurrentState:
         zeros = tuple(tuple(np.zeros_like(a) for a in arrays) for arrays in self.layers)
         return RecurrentState(zeros, self.context[:0])
 
-    def replace(self, **changes) -> RecurrentState:
+    def replace(self, **changes: Any) -> RecurrentState:
         """A copy with some fields changed."""
         return replace(self, **changes)
 

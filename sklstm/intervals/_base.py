@@ -6,7 +6,8 @@ network inside keeps its own state.
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
@@ -22,6 +23,9 @@ from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._timeline import read_series
 from sklstm.streaming import stream
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class BaseConformal(MetaEstimatorMixin, BaseEstimator):
     """Rows go on to the estimator inside; their values adapt the level."""
@@ -35,7 +39,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
 
     # --- rows ------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict for each row, as the estimator inside does; nothing changes.
 
         Parameters
@@ -56,7 +60,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         self._now()
         return self.estimator_.predict(X)
 
-    def observe(self, X, y=None):
+    def observe(self, X: Any, y: Any = None) -> Self:
         """Advance over rows, and adapt scores and level by what they came to.
 
         Parameters
@@ -86,7 +90,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
 
     # --- state calls ------------------------------------------------------------------
 
-    def reset_states(self, series=None):
+    def reset_states(self, series: Any = None) -> Self:
         """Forget the rows seen: zero state, and no forecast under way.
 
         Scores and level are kept: they tell of the estimator, not of the last rows.
@@ -119,7 +123,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         self._moment = Moment(online.forgetting(places), fed)
         return self
 
-    def reseed_states(self):
+    def reseed_states(self) -> Self:
         """Go back to the state, the scores and the level at the end of `fit`.
 
         Returns
@@ -153,7 +157,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         moment, live = self._now(), self._live()
         return ConformalState(None if live is None else live.get_states(), moment)
 
-    def set_states(self, state: ConformalState):
+    def set_states(self, state: ConformalState) -> Self:
         """Continue from what `get_states` has returned.
 
         Series that have joined since are forgotten: if they come again, they start as
@@ -196,7 +200,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
 
     # --- files ------------------------------------------------------------------------
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to one file: state, scores and level included.
 
         The file holds data only, in the safetensors format, as that of the estimators'
@@ -220,7 +224,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         save(self, path)
 
     @classmethod
-    def load(cls, path, **objects):
+    def load(cls, path: str | os.PathLike[str], **objects: Any) -> Self:
         """Read an estimator that `save` wrote; it goes on bit for bit.
 
         Parameters
@@ -253,7 +257,7 @@ class BaseConformal(MetaEstimatorMixin, BaseEstimator):
         return self._inside("n_features_in_")
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> np.ndarray:
         """Names of the columns of X, if these are strings."""
         return self._inside("feature_names_in_")
 

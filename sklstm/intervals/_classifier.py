@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -34,6 +34,9 @@ from sklstm.model_selection._seeding import networks_in
 from sklstm.model_selection._target import Cell, Target
 from sklstm.model_selection._timeline import Timeline, read_series
 from sklstm.persistence._checked import Fields, is_count
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ROUNDING = 1e-6  # of probabilities in float32, whose sums are scores
 
@@ -104,19 +107,19 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
 
     def __init__(
         self,
-        estimator,
-        coverage=0.9,
-        calibration=0.25,
-        adaptive=True,
-        conformity_score="lac",
-    ):
+        estimator: Any,
+        coverage: float = 0.9,
+        calibration: float = 0.25,
+        adaptive: bool = True,
+        conformity_score: str = "lac",
+    ) -> None:
         self.estimator = estimator
         self.coverage = coverage
         self.calibration = calibration
         self.adaptive = adaptive
         self.conformity_score = conformity_score
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Take scores from the newest rows, then fit on all rows.
 
         Parameters
@@ -170,7 +173,7 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
 
     # --- answers that change nothing --------------------------------------------------
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities of each row, as the estimator inside tells them.
 
         Parameters
@@ -190,7 +193,7 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         self._now()
         return self.estimator_.predict_proba(X)
 
-    def predict_set(self, X, coverage=None):
+    def predict_set(self, X: Any, coverage: float | None = None) -> np.ndarray:
         """The labels that each row may have; neither state nor level changes.
 
         Parameters
@@ -219,7 +222,7 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
 
     # --- rows that come in ------------------------------------------------------------
 
-    def step(self, X, y=None):
+    def step(self, X: Any, y: Any = None) -> np.ndarray:
         """The likeliest label of each row, which is then observed with its label.
 
         Parameters
@@ -243,7 +246,9 @@ class ConformalClassifier(ClassifierMixin, BaseConformal):
         probabilities, _ = self._advance(X, y, self._asked(None))
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def step_set(self, X, y=None, coverage=None):
+    def step_set(
+        self, X: Any, y: Any = None, coverage: float | None = None
+    ) -> np.ndarray:
         """The labels that each row may have; the row is then observed with its label.
 
         Parameters

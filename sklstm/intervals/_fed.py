@@ -71,7 +71,7 @@ class FedForecasts:
         everything = np.arange(n_rows)
         target = Target(np.zeros((n_rows, 1)), (1,), (0,), self.lags)
         values = forecasts(
-            self._walker(fitted),
+            self._walker(fitted, table),
             table,
             target,
             timeline,
@@ -101,7 +101,7 @@ class FedForecasts:
             labels = read_series(fitted, networks_in(fitted), self.rows)
             is_kept = match_series(ids, labels.ids)[labels.codes] < 0
             if is_kept.any():
-                rows = _safe_indexing(self.rows, np.flatnonzero(is_kept))
+                rows = _taken(self.rows, is_kept)
         if self.records is None:
             return replace(self, rows=rows)
         put_records(fitted, self.records)
@@ -113,25 +113,34 @@ class FedForecasts:
             estimator.reset_states(series)
         return replace(self, rows=rows, records=records_of(fitted))
 
-    def _walker(self, fitted: Any) -> PlainWalker | StateWalker:
+    def _walker(self, fitted: Any, table: Any) -> PlainWalker | StateWalker:
         if self.records is None:
             return PlainWalker(fitted)
         put_records(fitted, self.records)
-        return StateWalker(fitted)
+        return UnlabelledWalker(fitted) if _is_new(table) else StateWalker(fitted)
 
     def _after(self, fitted: Any, table: Any, timeline: Timeline) -> FedForecasts:
         """The newest of the rows, and the states before them."""
         n_rows = np.bincount(timeline.codes)[timeline.codes]
         is_kept = timeline.places >= n_rows - (self.horizon - 1)
-        rows = _safe_indexing(table, np.flatnonzero(is_kept))
-        if isinstance(rows, pd.DataFrame) and _is_unlabelled(table.index):
-            rows = rows.reset_index(drop=True)
+        rows = _taken(table, is_kept)
         if self.records is None:
             return replace(self, rows=rows)
         put_records(fitted, self.records)
         if not is_kept.all():
-            stream(fitted).observe(_safe_indexing(table, np.flatnonzero(~is_kept)))
+            stream(fitted).observe(_taken(table, ~is_kept))
         return replace(self, rows=rows, records=records_of(fitted))
+
+
+class UnlabelledWalker(StateWalker):
+    """Goes over rows without labels, of which pandas < 3 makes some when it takes rows.
+
+    It gives a part of a new frame an index of integers, which would count as times.
+    """
+
+    def step(self, rows: Any) -> np.ndarray:
+        """Predictions for rows; the states move over them."""
+        return super().step(rows.reset_index(drop=True))
 
 
 def copied(fitted: Any) -> Any:
@@ -167,11 +176,20 @@ def forget_joined(fitted: Any, states: Any) -> None:
 def _joined(rows: Any, others: Any) -> Any:
     """Rows and the rows after them, in one table."""
     if isinstance(rows, pd.DataFrame) and isinstance(others, pd.DataFrame):
-        plain = _is_unlabelled(rows.index) or _is_unlabelled(others.index)
+        plain = _is_new(rows) or _is_new(others)
         return pd.concat([rows, others], ignore_index=plain)
     return np.concatenate([np.asarray(rows), np.asarray(others)])
 
 
-def _is_unlabelled(index: pd.Index) -> bool:
-    """Whether it is the index that every new frame has, which is no time."""
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+def _taken(table: Any, is_taken: np.ndarray) -> Any:
+    """Some rows of a table; of a frame without labels, again without labels."""
+    rows = _safe_indexing(table, np.flatnonzero(is_taken))
+    return rows.reset_index(drop=True) if _is_new(table) else rows
+
+
+def _is_new(table: Any) -> bool:
+    """Whether it is a frame with the index that every new one has, which is no time."""
+    index = getattr(table, "index", None)
+    if not isinstance(index, pd.RangeIndex):
+        return False
+    return index.start == 0 and index.step == 1

@@ -19,7 +19,14 @@ class ForecastIntervals(BaseConformal):
     _cells: list[Cell]
     _pair: Pair | None
 
-    def forecast(self, n_steps, start=None, feedback=None, series=None, X_future=None):
+    def forecast(
+        self,
+        n_steps: int,
+        start: Any = None,
+        feedback: Any = None,
+        series: Any = None,
+        X_future: Any = None,
+    ) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
         Parameters
@@ -49,13 +56,13 @@ class ForecastIntervals(BaseConformal):
 
     def forecast_interval(
         self,
-        n_steps,
-        coverage=None,
-        start=None,
-        feedback=None,
-        series=None,
-        X_future=None,
-    ):
+        n_steps: int,
+        coverage: float | None = None,
+        start: Any = None,
+        feedback: Any = None,
+        series: Any = None,
+        X_future: Any = None,
+    ) -> np.ndarray:
         """An interval for each of the next steps; neither state nor level changes.
 
         Parameters

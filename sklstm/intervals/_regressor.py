@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
@@ -24,6 +24,9 @@ from sklstm.persistence._checked import (
     is_list_of,
     or_none,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ConformalRegressor(RegressorMixin, ForecastIntervals):
@@ -130,15 +133,20 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
     """
 
     def __init__(
-        self, estimator, coverage=0.9, horizon=1, calibration=0.25, adaptive=True
-    ):
+        self,
+        estimator: Any,
+        coverage: float = 0.9,
+        horizon: int = 1,
+        calibration: float = 0.25,
+        adaptive: bool = True,
+    ) -> None:
         self.estimator = estimator
         self.coverage = coverage
         self.horizon = horizon
         self.calibration = calibration
         self.adaptive = adaptive
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Take scores from the newest rows, then fit on all rows.
 
         Two fits: one on the rows before the calibration rows, over which it is walked,
@@ -181,7 +189,7 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
 
     # --- answers that change nothing --------------------------------------------------
 
-    def predict_interval(self, X, coverage=None):
+    def predict_interval(self, X: Any, coverage: float | None = None) -> np.ndarray:
         """An interval for the value of each row; neither state nor level changes.
 
         Parameters
@@ -216,7 +224,7 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
 
     # --- rows that come in ------------------------------------------------------------
 
-    def step(self, X, y=None):
+    def step(self, X: Any, y: Any = None) -> np.ndarray:
         """Predict for each row, and then `observe` it with its value.
 
         Parameters
@@ -238,7 +246,9 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
         """
         return self._advance(X, y, self._asked(None))[0]
 
-    def step_interval(self, X, y=None, coverage=None):
+    def step_interval(
+        self, X: Any, y: Any = None, coverage: float | None = None
+    ) -> np.ndarray:
         """An interval for each row, which is then observed with its value.
 
         The interval of a row is that of `predict_interval` once all rows before have

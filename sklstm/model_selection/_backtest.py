@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import indexable
@@ -23,18 +25,18 @@ from sklstm.model_selection._timeline import Timeline, read_series
 
 
 def backtest(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: Any,
+    y: Any,
     *,
-    cv,
-    horizon=1,
-    refit=False,
-    scoring=None,
-    stride=1,
-    period=None,
-    n_jobs=None,
-    return_estimators=False,
+    cv: Any,
+    horizon: int = 1,
+    refit: Any = False,
+    scoring: Any = None,
+    stride: int = 1,
+    period: Any = None,
+    n_jobs: int | None = None,
+    return_estimators: bool = False,
 ) -> BacktestResult:
     """Forecast the past as it would have been forecast live, fold after fold.
 

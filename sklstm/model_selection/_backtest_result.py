@@ -110,7 +110,15 @@ class BacktestResult:
         )
         return pd.DataFrame(list(rows.values()), pairs)
 
-    def plot(self, kind=None, *, series=None, horizon=None, output=None, ax=None):
+    def plot(
+        self,
+        kind: Any = None,
+        *,
+        series: Any = None,
+        horizon: Any = None,
+        output: int | None = None,
+        ax: Any = None,
+    ) -> Any:
         """Draw the error by horizon, forecasts beside what came, or residuals.
 
         Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,14 +26,14 @@ from sklstm.streaming import stream
 
 
 def compare_states(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: Any,
+    y: Any,
     *,
-    cv,
-    scoring=None,
-    random_states=(0, 1, 2),
-    n_jobs=None,
+    cv: Any,
+    scoring: Any = None,
+    random_states: Any = (0, 1, 2),
+    n_jobs: int | None = None,
 ) -> StateComparison:
     """Measure on your own data whether it is worth carrying the state.
 

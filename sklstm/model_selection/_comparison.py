@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,7 +130,7 @@ class StateComparison:
             linear = f"The linear map alone reaches {means[LINEAR]:.4g}."
         return " ".join(filter(None, [f"{judgement}: {figures}", remark, linear]))
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the scores, one line for each fold and seed.
 
         Parameters

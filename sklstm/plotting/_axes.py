@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Every lane is labelled, or every second, third, … or every multiple of 24 lanes.
 LANE_STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
@@ -39,7 +42,7 @@ class Display:
 class ImageDisplay(Display):
     """Base of the Displays of an image."""
 
-    def plot(self, ax=None, **imshow_kw):
+    def plot(self, ax: Any = None, **imshow_kw: Any) -> Self:
         """Draw the image.
 
         Parameters

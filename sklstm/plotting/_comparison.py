@@ -50,11 +50,11 @@ class StateComparisonDisplay(Display):
     ['carried\nmean 0.85', 'reset\nmean 0.65', 'swapped\nmean 0.55']
     """
 
-    def __init__(self, scores, *, score_name="score"):
+    def __init__(self, scores: Any, *, score_name: str = "score") -> None:
         self.scores = scores
         self.score_name = score_name
 
-    def plot(self, ax=None, **line_kw) -> StateComparisonDisplay:
+    def plot(self, ax: Any = None, **line_kw: Any) -> StateComparisonDisplay:
         """Draw the scores, one colour for each fold.
 
         Parameters

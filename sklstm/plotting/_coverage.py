@@ -71,23 +71,23 @@ class CoverageDisplay(Display):
     ['90 % interval: 91.8 % of all']
     """
 
-    def __init__(self, inside, *, window=100):
+    def __init__(self, inside: Any, *, window: int = 100) -> None:
         self.inside = inside
         self.window = window
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: Any,
         *,
-        coverages=(0.8, 0.95),
-        window=100,
-        output=None,
-        index=None,
-        ax=None,
-        **line_kw,
+        coverages: Any = (0.8, 0.95),
+        window: int = 100,
+        output: int | None = None,
+        index: Any = None,
+        ax: Any = None,
+        **line_kw: Any,
     ) -> CoverageDisplay:
         """Draw what share of the values the intervals would have held live.
 
@@ -136,7 +136,14 @@ class CoverageDisplay(Display):
 
     @classmethod
     def from_predictions(
-        cls, y_true, intervals, *, window=100, index=None, ax=None, **line_kw
+        cls,
+        y_true: Any,
+        intervals: Any,
+        *,
+        window: int = 100,
+        index: Any = None,
+        ax: Any = None,
+        **line_kw: Any,
     ) -> CoverageDisplay:
         """Draw the share of values inside intervals that were made before.
 
@@ -173,7 +180,7 @@ class CoverageDisplay(Display):
             inside[coverage] = np.where(np.isnan(values), np.nan, held)
         return cls(pd.DataFrame(inside, frame.index), window=window).plot(ax, **line_kw)
 
-    def plot(self, ax=None, **line_kw) -> CoverageDisplay:
+    def plot(self, ax: Any = None, **line_kw: Any) -> CoverageDisplay:
         """Draw the rolling shares as lines, the coverages dashed.
 
         Parameters

@@ -71,7 +71,9 @@ class ForecastDisplay(Display):
     ['truth', 'forecast']
     """
 
-    def __init__(self, *, y_true, y_pred, unit=None, classes=None):
+    def __init__(
+        self, *, y_true: Any, y_pred: Any, unit: str | None = None, classes: Any = None
+    ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.unit = unit
@@ -80,15 +82,15 @@ class ForecastDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
         *,
-        index=None,
-        unit=None,
-        ax=None,
-        truth_kw=None,
-        **line_kw,
+        index: Any = None,
+        unit: str | None = None,
+        ax: Any = None,
+        truth_kw: dict[str, Any] | None = None,
+        **line_kw: Any,
     ) -> ForecastDisplay:
         """Draw what an estimator predicts for the rows of X, and the truth.
 
@@ -129,15 +131,15 @@ class ForecastDisplay(Display):
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
+        y_true: Any,
+        y_pred: Any,
         *,
-        index=None,
-        unit=None,
-        classes=None,
-        ax=None,
-        truth_kw=None,
-        **line_kw,
+        index: Any = None,
+        unit: str | None = None,
+        classes: Any = None,
+        ax: Any = None,
+        truth_kw: dict[str, Any] | None = None,
+        **line_kw: Any,
     ) -> ForecastDisplay:
         """Draw predictions that were made before, and the truth.
 
@@ -182,7 +184,9 @@ class ForecastDisplay(Display):
         display = cls(y_true=truth, y_pred=forecast, unit=unit, classes=classes)
         return display.plot(ax, truth_kw=truth_kw, **line_kw)
 
-    def plot(self, ax=None, *, truth_kw=None, **line_kw) -> ForecastDisplay:
+    def plot(
+        self, ax: Any = None, *, truth_kw: dict[str, Any] | None = None, **line_kw: Any
+    ) -> ForecastDisplay:
         """Draw the truth in dark grey and the forecast in colour.
 
         Parameters

@@ -56,11 +56,13 @@ class HorizonErrorDisplay(Display):
     ('steps ahead', 'error in °C')
     """
 
-    def __init__(self, errors, *, error_name="mean absolute error"):
+    def __init__(
+        self, errors: pd.DataFrame, *, error_name: str = "mean absolute error"
+    ) -> None:
         self.errors = errors
         self.error_name = error_name
 
-    def plot(self, ax=None, **line_kw) -> HorizonErrorDisplay:
+    def plot(self, ax: Any = None, **line_kw: Any) -> HorizonErrorDisplay:
         """Draw a line for each column.
 
         Parameters

@@ -75,7 +75,9 @@ class IntervalDisplay(Display):
     ['truth', 'forecast', '90 % interval', '50 % interval']
     """
 
-    def __init__(self, *, y_true, y_pred, intervals, unit=None):
+    def __init__(
+        self, *, y_true: Any, y_pred: Any, intervals: Any, unit: str | None = None
+    ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.intervals = intervals
@@ -84,17 +86,17 @@ class IntervalDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
         *,
-        coverages=(0.5, 0.8, 0.95),
-        output=None,
-        index=None,
-        unit=None,
-        ax=None,
-        truth_kw=None,
-        **line_kw,
+        coverages: Any = (0.5, 0.8, 0.95),
+        output: int | None = None,
+        index: Any = None,
+        unit: str | None = None,
+        ax: Any = None,
+        truth_kw: dict[str, Any] | None = None,
+        **line_kw: Any,
     ) -> IntervalDisplay:
         """Draw the intervals that an estimator gives for the rows of X.
 
@@ -157,15 +159,15 @@ class IntervalDisplay(Display):
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
-        intervals,
+        y_true: Any,
+        y_pred: Any,
+        intervals: Any,
         *,
-        index=None,
-        unit=None,
-        ax=None,
-        truth_kw=None,
-        **line_kw,
+        index: Any = None,
+        unit: str | None = None,
+        ax: Any = None,
+        truth_kw: dict[str, Any] | None = None,
+        **line_kw: Any,
     ) -> IntervalDisplay:
         """Draw forecasts and intervals that were made before, and the truth.
 
@@ -214,7 +216,9 @@ class IntervalDisplay(Display):
         )
         return display.plot(ax, truth_kw=truth_kw, **line_kw)
 
-    def plot(self, ax=None, *, truth_kw=None, **line_kw) -> IntervalDisplay:
+    def plot(
+        self, ax: Any = None, *, truth_kw: dict[str, Any] | None = None, **line_kw: Any
+    ) -> IntervalDisplay:
         """Draw the intervals as areas, the darker the narrower, behind both lines.
 
         Parameters

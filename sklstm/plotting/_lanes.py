@@ -90,8 +90,15 @@ class LanesDisplay(ImageDisplay):
     """
 
     def __init__(
-        self, table, values, *, index=None, label="value", classes=None, series=None
-    ):
+        self,
+        table: Any,
+        values: Any,
+        *,
+        index: Any = None,
+        label: str = "value",
+        classes: Any = None,
+        series: Any = None,
+    ) -> None:
         self.table = table
         self.values = values
         self.index = index
@@ -101,7 +108,14 @@ class LanesDisplay(ImageDisplay):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, values=None, ax=None, **imshow_kw
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        values: Any = None,
+        ax: Any = None,
+        **imshow_kw: Any,
     ) -> LanesDisplay:
         """Draw which lane reads which row of X.
 
@@ -145,8 +159,10 @@ class LanesDisplay(ImageDisplay):
         classes = estimator.classes_ if by_y and is_classifier(estimator) else None
         features = without_ids(X, way.estimator.series_id, bool(way.network.way_in))
         values, label = _choose_values(features, y, values, series)
-        look = {"index": index, "label": label, "classes": classes, "series": series}
-        return cls(table, values, **look).plot(ax, **imshow_kw)
+        display = cls(
+            table, values, index=index, label=label, classes=classes, series=series
+        )
+        return display.plot(ax, **imshow_kw)
 
     def _figsize(self) -> tuple[float, float]:
         n_lanes = _check_table(self.table, len(self.values)).shape[1]

@@ -50,13 +50,21 @@ class LossCurveDisplay(Display):
     [1, 2, 3]
     """
 
-    def __init__(self, history: dict[str, list[float]], *, loss_name=None):
+    def __init__(
+        self, history: dict[str, list[float]], *, loss_name: str | None = None
+    ) -> None:
         self.history = history
         self.loss_name = loss_name
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, ax=None, metrics=None, yscale="linear", **line_kw
+        cls,
+        estimator: Any,
+        *,
+        ax: Any = None,
+        metrics: Any = None,
+        yscale: str = "linear",
+        **line_kw: Any,
     ) -> LossCurveDisplay:
         """Draw the losses of a fitted estimator.
 
@@ -89,7 +97,12 @@ class LossCurveDisplay(Display):
         return display.plot(ax, metrics=metrics, yscale=yscale, **line_kw)
 
     def plot(
-        self, ax=None, *, metrics=None, yscale="linear", **line_kw
+        self,
+        ax: Any = None,
+        *,
+        metrics: Any = None,
+        yscale: str = "linear",
+        **line_kw: Any,
     ) -> LossCurveDisplay:
         """Draw the curves, dashed for held-out rows, and metrics on their own scale.
 

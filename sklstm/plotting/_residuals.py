@@ -92,7 +92,14 @@ class ResidualsDisplay(Display):
     0.5
     """
 
-    def __init__(self, residuals, *, runs=None, n_lags=None, unit=None):
+    def __init__(
+        self,
+        residuals: Any,
+        *,
+        runs: Any = None,
+        n_lags: int | None = None,
+        unit: str | None = None,
+    ) -> None:
         self.residuals = residuals
         self.runs = runs
         self.n_lags = n_lags
@@ -101,15 +108,15 @@ class ResidualsDisplay(Display):
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
+        y_true: Any,
+        y_pred: Any,
         *,
-        index=None,
-        runs=None,
-        n_lags=None,
-        unit=None,
-        ax=None,
-        **line_kw,
+        index: Any = None,
+        runs: Any = None,
+        n_lags: int | None = None,
+        unit: str | None = None,
+        ax: Any = None,
+        **line_kw: Any,
     ) -> ResidualsDisplay:
         """Draw the residuals of predictions that were made before.
 
@@ -156,7 +163,7 @@ class ResidualsDisplay(Display):
         residuals = pd.Series(came - made, forecast.index)
         return cls(residuals, runs=runs, n_lags=n_lags, unit=unit).plot(ax, **line_kw)
 
-    def plot(self, ax=None, **line_kw) -> ResidualsDisplay:
+    def plot(self, ax: Any = None, **line_kw: Any) -> ResidualsDisplay:
         """Draw the three pictures.
 
         Parameters

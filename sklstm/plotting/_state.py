@@ -65,7 +65,16 @@ class StateDisplay(ImageDisplay):
     (-0.8, 0.8)
     """
 
-    def __init__(self, states, *, index=None, kind="h", layer=0, lane=0, series=None):
+    def __init__(
+        self,
+        states: Any,
+        *,
+        index: Any = None,
+        kind: str = "h",
+        layer: int = 0,
+        lane: int | None = 0,
+        series: Any = None,
+    ) -> None:
         self.states = states
         self.index = index
         self.kind = kind
@@ -76,15 +85,15 @@ class StateDisplay(ImageDisplay):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Any,
         *,
-        kind="h",
-        layer=0,
-        lane=0,
-        series=None,
-        ax=None,
-        **imshow_kw,
+        kind: str = "h",
+        layer: int = 0,
+        lane: int = 0,
+        series: Any = None,
+        ax: Any = None,
+        **imshow_kw: Any,
     ) -> StateDisplay:
         """Draw the state of a lane while a copy of the estimator reads the rows of X.
 
@@ -137,7 +146,7 @@ class StateDisplay(ImageDisplay):
             _check_place("lane", lane, 1, "Choose a series with series=.")
             series, rows, index = _rows_of_series(inner, inside, series)
             pieces = [_taken(inside, slice(row, row + 1)) for row in rows]
-            lane, kept = None, 0
+            kept = 0
         else:
             _check_place("lane", lane, state.layers[layer][which].shape[0])
             _check_no_series(series)
@@ -150,8 +159,14 @@ class StateDisplay(ImageDisplay):
                 for a, b in zip(begins, rows, strict=True)
             ]
         states = [s.layers[layer][which][kept] for s in _walk(inner, pieces, series)]
-        look = {"index": index, "kind": kind, "layer": layer}
-        display = cls(np.array(states), lane=lane, series=series, **look)
+        display = cls(
+            np.array(states),
+            index=index,
+            kind=kind,
+            layer=layer,
+            lane=None if state.is_by_series else lane,
+            series=series,
+        )
         return display.plot(ax, **imshow_kw)
 
     def _figsize(self) -> tuple[float, float]:

@@ -16,13 +16,15 @@ fresh process takes, and the size of these packages beside that of all.
 
 from __future__ import annotations
 
+import os
+
 from sklstm.serving._predictor import ClassifierPredictor, Predictor
 from sklstm.serving._saved import read_served
 
 __all__ = ["ClassifierPredictor", "Predictor", "load"]
 
 
-def load(path) -> Predictor:
+def load(path: str | os.PathLike[str]) -> Predictor:
     """Read an estimator from a file, to predict with it in NumPy alone.
 
     Parameters

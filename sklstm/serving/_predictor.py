@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import numpy as np
 
 from sklstm._estimator.fitted_attributes import FromFit
@@ -54,11 +57,13 @@ class Predictor(NumpyChecks, Predicting, StateCalls):
     sklstm.serving.load : Reads a predictor from a file.
     """
 
-    def __init__(self, fitted: Fitted, kept: Kept):
+    def __init__(self, fitted: Fitted, kept: Kept) -> None:
         self._fitted, self._kept = fitted, kept
         self.on_gap, self.batch_size = kept.on_gap, kept.batch_size
 
-    def predict_quantiles(self, X, replay=None, **unknown):
+    def predict_quantiles(
+        self, X: Any, replay: bool | None = None, **unknown: Any
+    ) -> np.ndarray:
         """Predict quantiles for each row of X, continuing from the state.
 
         For the file of a regressor with ``loss="quantile"``.
@@ -96,7 +101,7 @@ class Predictor(NumpyChecks, Predicting, StateCalls):
             )
         return self._predictions(X, replay, Fitted.quantiles)
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file again, in the state that it is in now.
 
         The estimator's own `load` reads it and goes on from there, and trains on with
@@ -141,7 +146,9 @@ class ClassifierPredictor(Predictor):
 
     classes_ = FromFit(lambda fitted: fitted.target.classes)
 
-    def predict_proba(self, X, replay=None, **unknown) -> np.ndarray:
+    def predict_proba(
+        self, X: Any, replay: bool | None = None, **unknown: Any
+    ) -> np.ndarray:
         """Class probabilities for each row of X, continuing from the state.
 
         Parameters

@@ -5,6 +5,8 @@ The calls themselves are in :class:`Stream`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm.streaming._composite import Composite
@@ -13,7 +15,7 @@ from sklstm.streaming._stream import Stream
 __all__ = ["Stream", "stream"]
 
 
-def stream(fitted) -> Stream:
+def stream(fitted: Any) -> Stream:
     """The state calls of a fitted composite, in the units it was fitted in.
 
     A stateful estimator behind scalers and inside a grid search can still be stepped

@@ -94,7 +94,7 @@ class Stream:
         """The estimators that hold the state."""
         return tuple(network.estimator for network in self.composite.networks)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Rows as the estimator inside sees them, with the index of X.
 
         Parameters
@@ -126,7 +126,7 @@ class Stream:
             self.composite.warn_once(network, stacklevel=2)
         return inside
 
-    def predict(self, X, replay=None):
+    def predict(self, X: Any, replay: bool | None = None) -> np.ndarray:
         """Predict for each row, continuing from the state, which stays as it is.
 
         Parameters
@@ -153,7 +153,7 @@ class Stream:
 
         return self.composite.answer(X, answer, stacklevel=2)
 
-    def step(self, X):
+    def step(self, X: Any) -> np.ndarray:
         """Predict for each row and advance the state over them, in one pass.
 
         Parameters
@@ -176,7 +176,7 @@ class Stream:
         move(advanced.records)
         return advanced.predictions
 
-    def observe(self, X) -> Stream:
+    def observe(self, X: Any) -> Stream:
         """Advance the state over rows without predicting.
 
         Parameters
@@ -196,7 +196,7 @@ class Stream:
         move(advance(self.composite, X, stacklevel=3).records)
         return self
 
-    def partial_fit(self, X, y, sample_weight=None) -> Stream:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Stream:
         """Train for one pass over rows that follow those seen, and move the state on.
 
         The transformers on the way, of rows and of targets, stay as they were fitted.
@@ -226,7 +226,12 @@ class Stream:
         return self
 
     def forecast(
-        self, n_steps, start=None, feedback=None, series=None, X_future=None
+        self,
+        n_steps: int,
+        start: Any = None,
+        feedback: Any = None,
+        series: Any = None,
+        X_future: Any = None,
     ) -> np.ndarray:
         """Predict `n_steps` ahead, each prediction becoming the next row.
 
@@ -301,7 +306,7 @@ class Stream:
         by_series = np.stack(predictions, axis=1)  # (n_series, n_steps, ...)
         return by_series[0] if loop.is_one else by_series
 
-    def reset_states(self, series=None) -> Stream:
+    def reset_states(self, series: Any = None) -> Stream:
         """Forget every row seen: zero state, empty context, position 0.
 
         Parameters
@@ -321,7 +326,7 @@ class Stream:
         move_each(self.composite, lambda estimator: estimator.reset_states(series))
         return self
 
-    def forget(self, series) -> Stream:
+    def forget(self, series: Any) -> Stream:
         """Remove series and their states; if they come again, they start cold.
 
         Parameters
@@ -351,7 +356,9 @@ class Stream:
         move_each(self.composite, lambda estimator: estimator.reseed_states())
         return self
 
-    def get_states(self, series=None) -> RecurrentState | tuple[RecurrentState, ...]:
+    def get_states(
+        self, series: Any = None
+    ) -> RecurrentState | tuple[RecurrentState, ...]:
         """The state as a value, in the estimator's units.
 
         Parameters
@@ -372,7 +379,7 @@ class Stream:
         states = tuple(estimator.get_states(series) for estimator in self.estimators)
         return states if self.composite.is_ensemble else states[0]
 
-    def set_states(self, state) -> Stream:
+    def set_states(self, state: Any) -> Stream:
         """Continue from a state taken with `get_states`.
 
         Parameters
