@@ -40,7 +40,7 @@ settings.register_profile(
     "ci", derandomize=True, max_examples=10, stateful_step_count=30, **_COMMON
 )
 settings.register_profile(
-    "thorough", max_examples=60, stateful_step_count=40, **_COMMON
+    "thorough", max_examples=40, stateful_step_count=40, **_COMMON
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -89,7 +89,7 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
     series with less than 100, errors of all series are added, in units of each one's
     mean error. Eight step sizes :math:`\gamma_k` from 0.001 to 0.128, divided by the
     square root of the steps ahead, adapt a level each; their thresholds are averaged
-    with weights :math:`w_k` after the pinball losses so far.
+    with weights :math:`w_k` after the pinball losses so far [2]_.
 
     Of a `StatefulLSTMRegressor` with ``loss="quantile"``, alone, the ends of a forecast
     are two of its quantiles, l and u, which can be far apart where the network expects
@@ -112,6 +112,8 @@ class ConformalRegressor(RegressorMixin, ForecastIntervals):
        shift", NeurIPS 2021.
     .. [2] M. Zaffran, O. Féron, Y. Goude, J. Josse and A. Dieuleveut, "Adaptive
        conformal predictions for time series", ICML 2022.
+    .. [3] Y. Romano, E. Patterson and E. Candès, "Conformalized quantile regression",
+       NeurIPS 2019.
 
     Examples
     --------
