@@ -38,7 +38,7 @@ def make_cases(cell: str) -> list[dict[str, Any]]:
     which any two of layers, lanes and steps still meet; all runs together take every
     mode of every geometry. Over all geometries each target meets each number of layers.
     Sample weights come with every second mode of a target. Other cells than the LSTM
-    take that half only, and one case of it in the ordinary run.
+    take the other half only, and one case of it in the ordinary run.
     """
     cases = []
     for g, (units, batch_size, sequence_length) in enumerate(GEOMETRIES):
@@ -46,7 +46,7 @@ def make_cases(cell: str) -> list[dict[str, Any]]:
             if batch_size == 1 and mode not in ("exact", "stateless"):
                 continue  # with one lane nothing is ever left over
             geometry = units, batch_size, sequence_length
-            if cell != "lstm" and is_in_other_half(*geometry):
+            if cell != "lstm" and not is_in_other_half(*geometry):
                 continue  # what is around the cell is the same for all of them
             # every third mode of half of the geometries is enough for each run
             is_extra = is_in_other_half(*geometry) or len(cases) % 3 != 0
